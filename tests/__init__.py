@@ -1,0 +1,1 @@
+"""Tests of edgevision; a package, so that its helpers can be imported from every folder."""

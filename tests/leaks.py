@@ -1,0 +1,125 @@
+"""Find the threads, child processes and listening sockets that a test leaves behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Held", "adopt_orphans", "left_behind"]
+
+# Helpers of the standard library that live as long as the interpreter, once something needs them.
+_ALLOWED_COMMANDS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+
+_LISTEN = "0A"
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every orphan below this process, so that `Held` sees it (Linux)."""
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What this process holds at one moment.
+
+    Attributes:
+        threads: Python threads that are alive.
+        processes: command lines of running children, by process id. A child that has ended but was
+            not waited for is not here: its Popen object reports that itself.
+        sockets: addresses of listening sockets, by inode.
+    """
+
+    threads: frozenset[threading.Thread]
+    processes: dict[int, str]
+    sockets: dict[str, str]
+
+    @classmethod
+    def now(cls) -> Held:
+        """Look."""
+        return cls(frozenset(threading.enumerate()), _children(), _listening())
+
+    def since(self, before: Held) -> list[str]:
+        """Describe what is held now and was not held before."""
+        return [
+            *(f"thread {t.name!r}" for t in self.threads - before.threads if t.is_alive()),
+            *(
+                f"process {pid}: {command}"
+                for pid, command in self.processes.items()
+                if pid not in before.processes
+            ),
+            *(
+                f"socket listening on {address}"
+                for inode, address in self.sockets.items()
+                if inode not in before.sockets
+            ),
+        ]
+
+
+def left_behind(before: Held, *, timeout_s: float = 2.0) -> list[str]:
+    """Describe what was not held before and is still held after ``timeout_s``.
+
+    A thread may end a moment after the call that stopped it has returned, hence the wait.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        found = Held.now().since(before)
+        if not found or time.monotonic() > deadline_s:
+            return found
+        for thread in Held.now().threads - before.threads:
+            if thread is not threading.current_thread():
+                thread.join(0.01)
+        time.sleep(0.005)
+
+
+def _children() -> dict[int, str]:
+    found = {}
+    for tasks in Path("/proc/self/task").glob("*/children"):
+        try:
+            pids = [int(word) for word in tasks.read_text().split()]
+        except OSError:  # the thread has just ended
+            continue
+        for pid in pids:
+            command = _command(pid)
+            if command and not any(allowed in command for allowed in _ALLOWED_COMMANDS):
+                found[pid] = command
+    return found
+
+
+def _command(pid: int) -> str:
+    """Return a process's command line; empty when it has ended, waited for or not."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return ""
+
+
+def _listening() -> dict[str, str]:
+    own = set()
+    for descriptor in Path("/proc/self/fd").glob("*"):
+        try:
+            target = os.readlink(descriptor)
+        except OSError:  # glob's own descriptor
+            continue
+        if target.startswith("socket:["):
+            own.add(target[len("socket:[") : -1])
+    if not own:
+        return {}
+    found = {}
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            words = line.split()
+            if words[3] == _LISTEN and words[9] in own:
+                found[words[9]] = f"{table} port {int(words[1].rpartition(':')[2], 16)}"
+    return found
