@@ -1,0 +1,36 @@
+"""The memory of one frame in flight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from edgevision.truth import Truth
+
+__all__ = ["Image", "Slot"]
+
+Image = NDArray[Any]
+"""An image as OpenCV has it: (H, W) or (H, W, C), row-major, channels in BGR order."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """Where a source puts a frame; made once per frame in flight and used again for ever.
+
+    A source decodes into ``image`` when its shape fits and replaces it otherwise, so a camera that
+    changes its resolution costs one allocation and a steady camera none.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR, or (H, W) uint8 gray; None before the first frame.
+        captured_at_s: UTC seconds since 1970 of the capture. The runner sets it after ``read`` if
+            the source left it at 0; a replayed recording sets the original time.
+        truth: what is really in the picture, from a source that knows (``synthetic:``).
+    """
+
+    image: NDArray[np.uint8] | None = None
+    captured_at_s: float = 0.0
+    truth: Truth | None = None
