@@ -34,6 +34,7 @@ class Frame:
         sequence: number of the frame, counted from 1 since the camera's start.
         captured_at_s: UTC seconds since 1970 of the capture; default now.
         truth: what is really in the picture, where the source knows.
+        captured_ns: monotonic time of the capture in nanoseconds, for `age_s`; default now.
 
     Attributes:
         camera: see above.
@@ -65,11 +66,12 @@ class Frame:
         sequence: int = 1,
         captured_at_s: float | None = None,
         truth: Truth | None = None,
+        captured_ns: int | None = None,
     ) -> None:
         self._image: Image | None = image
         self._detections: Detections | None = None
         self._stage = ""
-        self._captured_ns = time.monotonic_ns()
+        self._captured_ns = time.monotonic_ns() if captured_ns is None else captured_ns
         self.camera = camera
         self.sequence = sequence
         self.captured_at_s = time.time() if captured_at_s is None else captured_at_s

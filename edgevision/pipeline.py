@@ -127,7 +127,7 @@ class Pipeline:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.camera = camera
-        self._specs = [StageSpec.of(stage) for stage in stages]
+        self.specs = [StageSpec.of(stage) for stage in stages]
         self._loop = loop
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._arena = Arena(poison=poison)
@@ -136,7 +136,7 @@ class Pipeline:
         self._steps: list[tuple[Stage, Callable[[Frame], Any], StageStatistics, StageSpec]] = []
         self.stages: list[Stage] = []
         self.statistics: list[StageStatistics] = []
-        for spec in self._specs:
+        for spec in self.specs:
             stage = spec.create()
             stage.camera = camera
             stage.name = self._unique_name(spec.name or type(stage).__name__.lower())
@@ -187,18 +187,22 @@ class Pipeline:
         """
         if self._entered:
             raise ConfigurationError(f"the pipeline of camera {self.camera!r} is started already")
-        for stage in self.stages:
+        for index, stage in enumerate(self.stages):
             self._entered.append(stage)
+            self.active_since_ns = time.monotonic_ns()
+            self.active = index
             try:
                 self._call(stage.start)
             except Exception as error:
                 with contextlib.suppress(StageError):
                     self.stop()
                 raise self._stage_error(stage, "start", None, error) from error
+            finally:
+                self.active = -1
         self._steps = [
             (stage, self._entry(stage), statistics, spec)
             for stage, statistics, spec in zip(
-                self.stages, self.statistics, self._specs, strict=True
+                self.stages, self.statistics, self.specs, strict=True
             )
         ]
 
@@ -255,10 +259,9 @@ class Pipeline:
                 frame._stage = arena.owner = statistics.name
                 self.active_since_ns = now
                 self.active = index
+                value = None
                 try:
                     value = process(frame)
-                    if value is not None:
-                        raise _returned(stage, value)
                     statistics.consecutive_errors = 0
                 except DropFrame as drop:
                     _count(statistics.drops, drop.reason)
@@ -275,6 +278,8 @@ class Pipeline:
                     statistics.total_ns += spent
                     if spent > statistics.longest_ns:
                         statistics.longest_ns = spent
+                if value is not None:
+                    raise _returned(stage, value)
             return None
         finally:
             self.active = -1

@@ -29,8 +29,12 @@ class Slot:
         captured_at_s: UTC seconds since 1970 of the capture. The runner sets it after ``read`` if
             the source left it at 0; a replayed recording sets the original time.
         truth: what is really in the picture, from a source that knows (``synthetic:``).
+        captured_ns: monotonic time at which ``read`` returned; set by the runner.
+        sequence: number of the frame; set by the runner.
     """
 
     image: NDArray[np.uint8] | None = None
     captured_at_s: float = 0.0
     truth: Truth | None = None
+    captured_ns: int = 0
+    sequence: int = 0

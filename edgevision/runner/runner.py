@@ -1,0 +1,240 @@
+"""Cameras, upstreams and the preview page, run together until they end or are told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from edgevision.errors import ConfigurationError
+from edgevision.result import Result
+from edgevision.runner.camera import Camera
+from edgevision.runner.spec import CameraSpec
+from edgevision.status import RunnerStatus, UpstreamStatus
+
+if TYPE_CHECKING:
+    from edgevision.upstream.publisher import Publisher
+    from edgevision.upstream.settings import PublishSettings
+    from edgevision.upstream.upstream import Upstream
+    from edgevision.web.server import WebServer
+    from edgevision.web.tap import PreviewTap
+
+__all__ = ["Runner"]
+
+_log = logging.getLogger("edgevision")
+
+_CHECK_INTERVAL_S = 0.1
+_PUBLISHER_GRACE_S = 0.5
+
+
+class Runner:
+    """Runs cameras until all of them have ended or it is stopped.
+
+    Blocking, with Ctrl-C and SIGTERM handled::
+
+        code = Runner(cameras=[CameraSpec("door", lambda: open_source("webcam:0"), [Motion])]).run()
+
+    or from a program that has an event loop: ``await start()``, ``await wait()``, ``await stop()``.
+
+    Args:
+        cameras: what to run; names must differ.
+        module: name of the module, for messages.
+        publish: when messages are sent; default on change.
+        upstreams: where messages go.
+        web: host and port of the preview page, or None for no page.
+        on_result: called on the event loop with the result of every frame; must not block.
+        drain_s: how long a stop may take to process and deliver what was captured.
+
+    Raises:
+        ConfigurationError: no camera, or two of one name.
+    """
+
+    def __init__(
+        self,
+        cameras: Sequence[CameraSpec],
+        *,
+        module: str = "edgevision",
+        publish: PublishSettings | None = None,
+        upstreams: Sequence[Upstream] = (),
+        web: tuple[str, int] | None = None,
+        on_result: Callable[[Result], None] | None = None,
+        drain_s: float = 1.0,
+    ) -> None:
+        if not cameras:
+            raise ConfigurationError("a runner needs at least one camera")
+        names = [spec.name for spec in cameras]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ConfigurationError(f"two cameras are called {twice[0]!r}; names must differ")
+        self.module = module
+        self._specs = list(cameras)
+        self._publish = publish
+        self._upstreams = list(upstreams)
+        self._web_address = web
+        self._on_result = on_result
+        self._drain_s = drain_s
+        self._started_at_s = time.time()
+        self._taps: dict[str, PreviewTap] = {}
+        self._publisher: Publisher | None = None
+        self._monitor: asyncio.Task[None] | None = None
+        self._stop_requested: asyncio.Event | None = None
+        self.web: WebServer | None = None
+        self.cameras: dict[str, Camera] = {}
+
+    @property
+    def failures(self) -> dict[str, Exception]:
+        """Cameras that have failed, with the reason."""
+        return {
+            name: camera.error for name, camera in self.cameras.items() if camera.error is not None
+        }
+
+    async def start(self) -> None:
+        """Start the upstreams, the page and every camera.
+
+        Raises:
+            ConfigurationError: a source, an upstream or the page's address makes no sense; all
+                that had been started is stopped again.
+        """
+        self._stop_requested = asyncio.Event()
+        self._started_at_s = time.time()
+        try:
+            if self._upstreams:
+                from edgevision.upstream.publisher import Publisher
+
+                self._publisher = Publisher(self.module, self._publish, self._upstreams)
+                await self._publisher.start()
+            if self._web_address is not None:
+                await self._start_web(*self._web_address)
+            made = [self._make_camera(spec) for spec in self._specs]
+        except BaseException:
+            await self.stop()
+            raise
+        for camera in made:
+            self.cameras[camera.name] = camera
+            camera.start()
+        self._monitor = asyncio.create_task(self._check_all(), name="monitor")
+
+    async def wait(self) -> None:
+        """Return when every camera has ended or `request_stop` was called."""
+        if self._stop_requested is None:
+            raise RuntimeError("the runner is not started")
+        ended = asyncio.ensure_future(self._all_done())
+        asked = asyncio.ensure_future(self._stop_requested.wait())
+        try:
+            await asyncio.wait([ended, asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (ended, asked):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    def request_stop(self) -> None:
+        """Make `wait` return; on the event loop, such as from a signal handler."""
+        if self._stop_requested is not None:
+            self._stop_requested.set()
+
+    async def stop(self) -> None:
+        """Stop every camera, deliver what was captured under ``wait``, and close everything."""
+        if self._monitor is not None:
+            self._monitor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._monitor
+            self._monitor = None
+        await asyncio.gather(*(camera.stop(self._drain_s) for camera in self.cameras.values()))
+        if self._publisher is not None:
+            await self._publisher.stop(_PUBLISHER_GRACE_S)
+            self._publisher = None
+        if self.web is not None:
+            await self.web.stop()
+            self.web = None
+
+    def run(self, *, duration_s: float | None = None) -> int:
+        """Run until all cameras have ended, Ctrl-C or SIGTERM; return the exit code.
+
+        A second signal ends the process at once.
+
+        Args:
+            duration_s: stop after so long.
+
+        Returns:
+            0, or 1 if a camera has failed; `failures` says which and why.
+        """
+        return asyncio.run(self.run_async(duration_s=duration_s))
+
+    async def run_async(self, *, duration_s: float | None = None) -> int:
+        """Do what `run` does, on the running event loop of the main thread."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+
+        def stop_on(number: int) -> None:
+            if self._stop_requested is not None and self._stop_requested.is_set():
+                os._exit(128 + number)
+            _log.info("stopping on %s", signal.Signals(number).name)
+            self.request_stop()
+
+        await self.start()
+        try:
+            for number in signals:
+                loop.add_signal_handler(number, stop_on, number)
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(self.wait(), duration_s)
+        finally:
+            # From here on a signal ends the process at once.
+            self.request_stop()
+            await self.stop()
+            for number in signals:
+                loop.remove_signal_handler(number)
+        return 1 if self.failures else 0
+
+    def status(self) -> RunnerStatus:
+        """Return what every camera and upstream is doing and has done."""
+        upstreams: list[UpstreamStatus] = []
+        if self._publisher is not None:
+            upstreams = self._publisher.status()
+        return RunnerStatus(
+            module=self.module,
+            started_at_s=self._started_at_s,
+            cameras=[camera.status() for camera in self.cameras.values()],
+            upstreams=upstreams,
+        )
+
+    def taps(self) -> Mapping[str, PreviewTap]:
+        """Return the preview tap of each camera."""
+        return self._taps
+
+    def _make_camera(self, spec: CameraSpec) -> Camera:
+        tap: PreviewTap | None = None
+        if self._web_address is not None:
+            from edgevision.web.tap import PreviewTap
+
+            tap = self._taps[spec.name] = PreviewTap(spec.name)
+        return Camera(spec, self._deliver, tap)
+
+    async def _deliver(self, result: Result) -> None:
+        if self._on_result is not None:
+            self._on_result(result)
+        if self._publisher is not None:
+            await self._publisher.publish(result)
+
+    async def _start_web(self, host: str, port: int) -> None:
+        from edgevision.web.server import WebServer
+
+        web = WebServer(host=host, port=port, status=self.status, taps=self.taps)
+        await web.start()
+        self.web = web
+        _log.info("preview at %s", web.url)
+
+    async def _all_done(self) -> None:
+        for camera in self.cameras.values():
+            await camera.done.wait()
+
+    async def _check_all(self) -> None:
+        while True:
+            for camera in self.cameras.values():
+                camera.check()
+            await asyncio.sleep(_CHECK_INTERVAL_S)

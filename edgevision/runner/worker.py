@@ -1,0 +1,322 @@
+"""The worker thread: runs a camera's stages on its frames, one after another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from edgevision.errors import BufferKeptError, ConfigurationError, StageError
+from edgevision.frame import Frame
+from edgevision.pipeline import Pipeline, StageSpec
+from edgevision.result import Result
+from edgevision.runner.backoff import Backoff
+from edgevision.runner.capture import WAKE, SlotQueues
+from edgevision.runner.ledger import Ledger
+from edgevision.runner.outlet import Outlet
+from edgevision.runner.spec import CameraSpec, Policy
+from edgevision.slot import Slot
+
+__all__ = ["FrameTap", "Worker"]
+
+_log = logging.getLogger("edgevision.camera")
+
+_LATENCIES = 256
+_MAX_KINDS = 100
+
+
+class FrameTap(Protocol):
+    """Sees each processed frame on the worker thread, before its buffers are used again."""
+
+    def offer(self, frame: Frame) -> None:
+        """Look at ``frame`` and return soon; keep nothing of it."""
+
+
+class Worker:
+    """One camera's worker thread.
+
+    Args:
+        spec: the camera; `replace_stages` changes its stages.
+        policy: ``latest`` or ``wait``.
+        queues: where frames come from and slots go back to.
+        ledger: told of each frame.
+        outlet: where results go.
+        loop: event loop on which ``async def`` hooks run.
+        tap: sees each processed frame, for the preview.
+        ended: called from the thread when it ends.
+    """
+
+    def __init__(
+        self,
+        spec: CameraSpec,
+        policy: Policy,
+        queues: SlotQueues,
+        ledger: Ledger,
+        outlet: Outlet,
+        loop: asyncio.AbstractEventLoop,
+        tap: FrameTap | None,
+        ended: Callable[[], None],
+    ) -> None:
+        self._spec = spec
+        self._ended = ended
+        self._stages: Sequence[Any] = spec.stages
+        self._policy = policy
+        self._queues = queues
+        self._ledger = ledger
+        self._outlet = outlet
+        self._loop = loop
+        self._tap = tap
+        self._max_age_ns = None if spec.max_age_s is None else int(spec.max_age_s * 1e9)
+        self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._finish = threading.Event()
+        self._quit = threading.Event()
+        self._reported: set[str] = set()
+        self._latency_s = [0.0] * _LATENCIES
+        self._delivered = 0
+        self.pipeline: Pipeline | None = None
+        self.error: Exception | None = None
+        self.restarts = 0
+        self.sequence = 0
+        """Number of the frame that the stages have now or had last."""
+        self.thread = threading.Thread(target=self._run, name=f"worker {spec.name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self.thread.start()
+
+    def finish(self) -> None:
+        """Ask the thread to process what waits and end. No frame may be captured any more."""
+        self._finish.set()
+        self._queues.ready.put(WAKE)
+
+    def quit(self) -> None:
+        """Ask the thread to end after the frame that it is in; what waits is dropped."""
+        self._quit.set()
+        self.finish()
+
+    def call(self, function: Callable[[], Any]) -> Future[Any]:
+        """Run ``function`` on the worker thread between two frames; from any thread.
+
+        Returns:
+            A future with its result; cancelled if the worker ends before it comes to it.
+        """
+        future: Future[Any] = Future()
+        self._commands.append((function, future))
+        self._queues.ready.put(WAKE)
+        if not self.thread.is_alive() and self.thread.ident is not None:
+            self._cancel_commands()
+        return future
+
+    def replace_stages(self, stages: Sequence[Any]) -> None:
+        """Start new stages and stop the old ones; to be run by `call`.
+
+        Raises:
+            StageError: the new stages cannot be started; the old ones go on.
+        """
+        fresh = self._make(stages)
+        fresh.start()
+        old, self.pipeline = self.pipeline, fresh
+        self._stages = stages
+        if old is not None:
+            self._stop_pipeline(old)
+
+    def latencies_ms(self) -> list[float]:
+        """Return the latencies of up to 256 recent frames in milliseconds, sorted."""
+        count = min(self._delivered, _LATENCIES)
+        return sorted(value * 1e3 for value in self._latency_s[:count])
+
+    def _run(self) -> None:
+        try:
+            if self._start_pipeline():
+                self._process_all()
+        except Exception as error:
+            _log.error("camera %s has failed: %s: %s", self._spec.name, type(error).__name__, error)
+            self.error = error
+        finally:
+            if self.pipeline is not None:
+                self._stop_pipeline(self.pipeline)
+            self._finish.set()
+            self._drop_queued("stopped")
+            self._cancel_commands()
+            self._ended()
+
+    def _process_all(self) -> None:
+        ready = self._queues.ready
+        while True:
+            item = ready.get()
+            while self._commands:
+                self._run_command()
+            if not isinstance(item, Slot):
+                if self._quit.is_set() or (self._finish.is_set() and ready.empty()):
+                    return
+                continue
+            self._ledger.take()
+            if self._quit.is_set():
+                self._ledger.drop_working("stopped")
+                self._queues.free.put(item)
+                return
+            self._process(item)
+            if self.pipeline is None or (self._finish.is_set() and ready.empty()):
+                return
+
+    def _process(self, slot: Slot) -> None:
+        """Run the stages on one frame, which the ledger counts as being worked on."""
+        pipeline, ledger = self.pipeline, self._ledger
+        if pipeline is None or slot.image is None:
+            raise RuntimeError("a frame without pipeline or image")
+        limit = self._max_age_ns
+        if limit is not None and time.monotonic_ns() - slot.captured_ns > limit:
+            ledger.drop_working("stale")
+            self._queues.free.put(slot)
+            return
+        self.sequence = slot.sequence
+        frame = Frame(
+            slot.image,
+            camera=self._spec.name,
+            sequence=slot.sequence,
+            captured_at_s=slot.captured_at_s,
+            truth=slot.truth,
+            captured_ns=slot.captured_ns,
+        )
+        try:
+            reason = pipeline.process(frame)
+        except StageError as error:
+            ledger.drop_working(f"error {error.stage}")
+            self._release(pipeline, frame, slot)
+            self._report(error)
+            self._after_error(error)
+            return
+        except BaseException:
+            ledger.drop_working("error")
+            self._release(pipeline, frame, slot)
+            raise
+        if reason is not None:
+            ledger.drop_working(reason)
+            self._release(pipeline, frame, slot)
+            return
+        tap = self._tap
+        if tap is not None:
+            tap.offer(frame)
+        latency_s = frame.age_s()
+        self._latency_s[self._delivered % _LATENCIES] = latency_s
+        self._delivered += 1
+        result = Result(
+            frame.camera,
+            frame.sequence,
+            frame.captured_at_s,
+            frame.size_wh,
+            frame.detections,
+            frame.values,
+            frame.events,
+            latency_s,
+        )
+        self._release(pipeline, frame, slot)
+        ledger.finish()
+        self._outlet.put(result)
+
+    def _release(self, pipeline: Pipeline, frame: Frame, slot: Slot) -> None:
+        try:
+            pipeline.release(frame)
+        except BufferKeptError as error:
+            self._report_once("kept buffer", str(error))
+        self._queues.free.put(slot)
+
+    def _after_error(self, error: StageError) -> None:
+        """Restart the stages when one has failed too often."""
+        pipeline = self.pipeline
+        if pipeline is None:
+            return
+        for statistics, spec in zip(pipeline.statistics, pipeline.specs, strict=True):
+            if statistics.name != error.stage:
+                continue
+            often = statistics.consecutive_errors >= spec.max_consecutive_errors
+            if spec.on_error == "restart" or (often and spec.on_error != "quarantine"):
+                _log.warning(
+                    "camera %s: restarting its stages after %d errors of stage %s in a row",
+                    self._spec.name,
+                    statistics.consecutive_errors,
+                    error.stage,
+                )
+                self._stop_pipeline(pipeline)
+                self.pipeline = None
+                self.restarts += 1
+                self._start_pipeline()
+
+    def _start_pipeline(self) -> bool:
+        """Make and start the stages, again and again until they start or the camera is stopped.
+
+        Raises:
+            ConfigurationError: they never will; the message says why.
+        """
+        backoff = Backoff(self._spec.first_retry_s, self._spec.longest_retry_s)
+        # A restart after errors waits too: a stage that fails at once must not spin.
+        if self.restarts and self._finish.wait(backoff.next_s()):
+            return False
+        while not self._finish.is_set():
+            try:
+                pipeline = self._make(self._stages)
+                pipeline.start()
+            except StageError as error:
+                if isinstance(error.__cause__, (ConfigurationError, TypeError)):
+                    raise
+                self._report(error)
+                while self._commands:
+                    self._run_command()
+                if self._policy == "latest":
+                    self._drop_queued("restart")
+                if self._finish.wait(backoff.next_s()):
+                    return False
+            else:
+                self.pipeline = pipeline
+                return True
+        return False
+
+    def _make(self, stages: Sequence[Any]) -> Pipeline:
+        return Pipeline(
+            [StageSpec.of(stage) for stage in stages],
+            camera=self._spec.name,
+            poison=self._spec.poison,
+            loop=self._loop,
+        )
+
+    def _stop_pipeline(self, pipeline: Pipeline) -> None:
+        try:
+            pipeline.stop()
+        except StageError as error:
+            self._report(error)
+
+    def _drop_queued(self, cause: str) -> None:
+        while (slot := self._queues.drop_oldest()) is not None:
+            self._ledger.drop_queued(cause)
+            self._queues.free.put(slot)
+
+    def _run_command(self) -> None:
+        function, future = self._commands.popleft()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+
+    def _cancel_commands(self) -> None:
+        while self._commands:
+            self._commands.popleft()[1].cancel()
+
+    def _report(self, error: StageError) -> None:
+        cause = error.__cause__
+        kind = f"{error.stage} {type(cause).__name__}"
+        self._report_once(kind, str(error), cause)
+
+    def _report_once(self, kind: str, text: str, cause: BaseException | None = None) -> None:
+        """Log the first error of each kind; the counters have the rest."""
+        if kind in self._reported or len(self._reported) >= _MAX_KINDS:
+            return
+        self._reported.add(kind)
+        trace = (type(cause), cause, cause.__traceback__) if cause is not None else None
+        _log.error("%s (further errors of this kind are only counted)", text, exc_info=trace)
