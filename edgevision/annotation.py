@@ -48,7 +48,6 @@ _COLORS: tuple[tuple[int, int, int], ...] = (
 # Letters without a decomposition that have a customary spelling in ASCII.
 _SPELLINGS = str.maketrans(
     {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
-    | {"đ": "d", "Đ": "D", "ı": "i", "–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"'}
 )
 
 
