@@ -20,6 +20,10 @@ Importing edgevision loads cv2 and NumPy and nothing else that is large.
 
 from __future__ import annotations
 
+from edgevision import opencv
+
+opencv.check()  # before the first module that imports cv2 itself
+
 from edgevision.detections import Detection, Detections
 from edgevision.errors import ConfigurationError, EdgeVisionError
 from edgevision.frame import Frame
