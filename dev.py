@@ -208,8 +208,8 @@ def set_up(name: str) -> Environment:
             install("removing the headless OpenCV", python, "uninstall", "-y", stamp["headless"])
         hashed = ("install", "--require-hashes", "--no-build-isolation", "-r")
         install("installing the build tools", python, *hashed, str(REQUIREMENTS / "build.txt"))
-        count = environment.requirements.read_text().count("==")
-        label = f"installing about {count} packages from {environment.requirements.name}"
+        names = re.findall(r"^([\w.-]+)==", environment.requirements.read_text(), re.M)
+        label = f"installing {len(set(names))} packages from {environment.requirements.name}"
         install(label, python, *hashed, str(environment.requirements))
         editable = ("install", "--no-deps", "--no-build-isolation", "-e", ".")
         install("installing edgevision", python, *editable)
@@ -356,13 +356,20 @@ def bench(names: list[str]) -> int:
 
 def machine(python: Path) -> dict[str, str]:
     """Return what a measurement depends on."""
-    code = "import cv2, numpy, sys; print(sys.version, cv2.__version__, numpy.__version__, sep='|')"
-    versions = subprocess.check_output([str(python), "-c", code], text=True)
+    code = (
+        "import cv2, numpy, platform as p;"
+        "print(p.python_version(), cv2.__version__, numpy.__version__)"
+    )
+    versions = subprocess.check_output([str(python), "-c", code], text=True).split()
+    processor = platform.machine()
+    with contextlib.suppress(OSError):
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        processor = found.group(1) if found else processor
     return {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "cores": str(os.cpu_count()),
-        "processor": platform.machine(),
-        **dict(zip(("python", "opencv", "numpy"), versions.strip().split("|"), strict=True)),
+        "processor": processor,
+        **dict(zip(("python", "opencv", "numpy"), versions, strict=True)),
     }
 
 

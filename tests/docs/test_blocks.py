@@ -1,0 +1,63 @@
+"""Every code block of README.md and docs/ does what its page says."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import Page, read_blocks
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES += sorted((ROOT / "samples").glob("*/README.md"))
+
+
+def _validate() -> Callable[[Path], object] | None:
+    if importlib.util.find_spec("edgevision.config") is None:
+        return None
+    return getattr(importlib.import_module("edgevision.config"), "load", None)
+
+
+def _like_a_clone(folder: Path) -> None:
+    """Put what a page may name into its folder, so that no page can change the real files."""
+    (folder / "dev.py").symlink_to(ROOT / "dev.py")
+    for name in ("samples", "module"):
+        if (ROOT / name).exists():
+            shutil.copytree(ROOT / name, folder / name)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _like_a_clone(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    runner = Page(tmp_path, _validate())
+    try:
+        for block in read_blocks(page):
+            runner.run(block)
+    finally:
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None) or ""
+            if name == "page" or file.startswith(str(tmp_path)):
+                del sys.modules[name]
+
+
+def test_every_block_that_is_not_run_says_why(
+    record_property: Callable[[str, object], None],
+) -> None:
+    for page in PAGES:
+        for block in read_blocks(page):
+            reason = block.directives.get("not-run")
+            if reason is not None:
+                where = f"{page.relative_to(ROOT)}:{block.line}"
+                print(f"not run: {where}: {reason}")
+                record_property("not run", f"{where}: {reason}")
+                assert len(reason.split()) >= 3, f"{where}: {reason!r} is no reason"
