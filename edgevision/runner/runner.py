@@ -100,7 +100,7 @@ class Runner:
             ConfigurationError: a source, an upstream or the page's address makes no sense; all
                 that had been started is stopped again.
         """
-        self._stop_requested = asyncio.Event()
+        self._stop_requested = self._stop_requested or asyncio.Event()
         self._started_at_s = time.time()
         try:
             if self._upstreams:
@@ -177,10 +177,11 @@ class Runner:
             _log.info("stopping on %s", signal.Signals(number).name)
             self.request_stop()
 
-        await self.start()
+        self._stop_requested = asyncio.Event()
+        for number in signals:
+            loop.add_signal_handler(number, stop_on, number)
         try:
-            for number in signals:
-                loop.add_signal_handler(number, stop_on, number)
+            await self.start()
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
                 await asyncio.wait_for(self.wait(), duration_s)
         finally:

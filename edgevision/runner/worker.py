@@ -255,9 +255,9 @@ class Worker:
         """
         backoff = Backoff(self._spec.first_retry_s, self._spec.longest_retry_s)
         # A restart after errors waits too: a stage that fails at once must not spin.
-        if self.restarts and self._finish.wait(backoff.next_s()):
+        if self.restarts and self._quit.wait(backoff.next_s()):
             return False
-        while not self._finish.is_set():
+        while not self._quit.is_set():
             try:
                 pipeline = self._make(self._stages)
                 pipeline.start()
@@ -269,7 +269,7 @@ class Worker:
                     self._run_command()
                 if self._policy == "latest":
                     self._drop_queued("restart")
-                if self._finish.wait(backoff.next_s()):
+                if self._quit.wait(backoff.next_s()):
                     return False
             else:
                 self.pipeline = pipeline
