@@ -251,8 +251,38 @@ class Outcome:
         self.counts: dict[str, int] = dict.fromkeys(("passed", "failed", "skipped"), 0)
         self.skips: dict[str, int] = {}
 
-    def check(self, name: str, *command: str) -> int:
-        """Run one check, say how long it took, and remember its failure."""
+    def check(self, name: str, *command: str) -> None:
+        """Run one check, which counts like one test."""
+        self.counts["failed" if self._run(name, *command) else "passed"] += 1
+
+    def pytest(self, name: str, python: Path, arguments: list[str]) -> None:
+        """Run pytest and read what it counted and skipped from its report."""
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "report.xml"
+            status = self._run(
+                name, str(python), "-m", "pytest", f"--junitxml={report}", *arguments
+            )
+            cases = (
+                ElementTree.parse(str(report)).getroot().iter("testcase") if report.exists() else ()
+            )
+            failed = 0
+            for case in cases:
+                skips = [
+                    skip.get("message") or ""
+                    for skip in case.iter("skipped")
+                    if skip.get("type") != "pytest.xfail"
+                ]
+                if case.find("failure") is not None or case.find("error") is not None:
+                    failed += 1
+                    continue
+                self.counts["skipped" if skips else "passed"] += 1
+                for reason in skips:
+                    self.skips[reason] = self.skips.get(reason, 0) + 1
+            # A pytest that was cut short has failed, whatever it got to count.
+            self.counts["failed"] += failed or (1 if status else 0)
+
+    def _run(self, name: str, *command: str) -> int:
+        """Run a command, say how long it took, and remember its failure."""
         print(f"\n--- {name}", flush=True)
         begun_s = time.monotonic()
         status = call(*command)
@@ -261,23 +291,6 @@ class Outcome:
         if status:
             self.failed.append(name)
         return status
-
-    def pytest(self, name: str, python: Path, arguments: list[str]) -> None:
-        """Run pytest and read what it counted and skipped from its report."""
-        with tempfile.TemporaryDirectory() as folder:
-            report = Path(folder) / "report.xml"
-            self.check(name, str(python), "-m", "pytest", f"--junitxml={report}", *arguments)
-            if not report.exists():
-                self.counts["failed"] += 1
-                return
-            for case in ElementTree.parse(str(report)).getroot().iter("testcase"):
-                kinds = [child.tag for child in case]
-                skips = [child.get("message") or "" for child in case if child.tag == "skipped"]
-                bad = "failure" in kinds or "error" in kinds
-                word = "failed" if bad else "skipped" if skips else "passed"
-                self.counts[word] += 1
-                for reason in skips:
-                    self.skips[reason] = self.skips.get(reason, 0) + 1
 
     def close(self) -> int:
         """Print what was skipped, what failed and the counts; return the exit status."""
@@ -322,7 +335,8 @@ def bench(names: list[str]) -> int:
     scripts = {path.stem: path for path in sorted((ROOT / "tests" / "benchmarks").glob("[!_]*.py"))}
     unknown = set(names) - set(scripts) - {"all"}
     if unknown:
-        fail(f"no such benchmark: {', '.join(sorted(unknown))}; there are: {', '.join(scripts)}")
+        known = ", ".join(scripts) or "none"
+        fail(f"no such benchmark: {', '.join(sorted(unknown))}; there are: {known}")
     if not names:
         for name, path in scripts.items():
             summary = ast.get_docstring(ast.parse(path.read_text())) or ""

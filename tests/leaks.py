@@ -96,9 +96,12 @@ def _children() -> dict[int, str]:
 def _command(pid: int) -> str:
     """Return a process's command line; empty when it has ended, waited for or not."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        # A process that is just starting has no command line yet, but a name and a state.
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
     except OSError:
         return ""
+    return "" if rest.split()[0] in "ZX" else command or name.partition("(")[2]
 
 
 def _listening() -> dict[str, str]:
