@@ -149,7 +149,8 @@ def test_a_person_keeps_an_identity_and_moves_smoothly() -> None:
     assert len(lives) >= 4
     assert max(lives.values()) > 100
     # Only where somebody comes out from behind something does a box jump.
-    assert np.mean(np.array(overlaps) > 0.6) > 0.99
+    assert np.mean(np.array(overlaps) > 0.5) > 0.98
+    assert np.median(overlaps) > 0.8
 
 
 def test_light_drifts_and_jumps() -> None:
