@@ -103,6 +103,7 @@ def install(label: str, python: Path, *arguments: str) -> None:
     terminal = sys.stderr.isatty()
     begun_s = time.monotonic()
     output: list[str] = []
+    done = 0
     if not terminal:
         say(f"{label} ...")
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
@@ -119,7 +120,8 @@ def install(label: str, python: Path, *arguments: str) -> None:
             output.append(line)
             doing = re.match(r"(Collecting|Building|Installing)\s+(\S+)", line.strip())
             if doing and terminal:
-                now = f"{label}: {doing.group(1).lower()} {doing.group(2)}"
+                done += doing.group(1) == "Collecting"
+                now = f"{label}: {doing.group(1).lower()} {doing.group(2)} ({done})"
                 sys.stderr.write(f"\r\033[K{now[:100]}")
                 sys.stderr.flush()
     taken = f"{label}: {time.monotonic() - begun_s:.1f} s"
