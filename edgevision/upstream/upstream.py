@@ -14,11 +14,23 @@ __all__ = ["Upstream"]
 class Upstream(ABC):
     """Takes messages; every method runs on the event loop and must not block it.
 
+    ``start`` and ``stop`` may be called more than once; only the first call of a row does
+    something. After ``stop`` the same object may be started again, also on another event loop.
+
     Attributes:
         name: what the upstream is called in pipeline.yaml, in logs and in metrics.
     """
 
     name: str = "upstream"
+
+    @property
+    def gone(self) -> bool:
+        """True once nothing will be taken any more, through nobody's fault.
+
+        Such as when the reader of a pipe has left. Whoever sends then drops the upstream, and
+        reports no failure.
+        """
+        return False
 
     async def start(self) -> None:
         """Open whatever is needed.
@@ -33,10 +45,12 @@ class Upstream(ABC):
         """Take ``message``; return once it is safe (written, or stored to be sent).
 
         Messages of one camera come in order. A slow upstream makes the caller wait, which is how
-        back-pressure reaches a pipeline that loses nothing.
+        back-pressure reaches a pipeline that loses nothing. A caller that stops waiting (a time
+        limit) may send the same message again: whoever reads drops duplicates by ``message.id``.
 
         Raises:
             UpstreamError: the message was not taken; ``retryable`` says whether to try again.
+                Before ``start`` and after ``stop`` every message is refused.
         """
 
     async def stop(self) -> None:

@@ -1,0 +1,67 @@
+"""Results, messages and a validator for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from edgevision.detections import Detections
+from edgevision.result import Event, Result
+from edgevision.upstream.builder import MessageBuilder
+from edgevision.upstream.message import Message, json_schema
+
+VALIDATOR = Draft202012Validator(json_schema())
+
+START_S = 1_780_000_000.0
+SIZE_WH = (640, 360)
+
+
+def detections(
+    labels: Sequence[str] | str = (),
+    *,
+    track_ids: Sequence[int] | int = -1,
+    left: float = 10.0,
+    **data: Any,
+) -> Detections:
+    """Boxes of 20 x 40 px beside each other."""
+    names = labels.split() if isinstance(labels, str) else list(labels)
+    boxes = [(left + 30 * i, 5.0, left + 30 * i + 20, 45.0) for i in range(len(names))]
+    return Detections(boxes, 0.5, names, track_ids, data) if names else Detections.empty()
+
+
+def result(
+    found: Detections | str = "",
+    *,
+    camera: str = "door",
+    sequence: int = 1,
+    captured_at_s: float = START_S,
+    values: Mapping[str, Any] | None = None,
+    events: Sequence[Event] = (),
+    latency_s: float = 0.0125,
+) -> Result:
+    return Result(
+        camera=camera,
+        sequence=sequence,
+        captured_at_s=captured_at_s,
+        size_wh=SIZE_WH,
+        detections=detections(found) if isinstance(found, str) else found,
+        values=dict(values or {}),
+        events=list(events),
+        latency_s=latency_s,
+    )
+
+
+def builder(module: str = "vision", run: str = "a1b2c3") -> MessageBuilder:
+    return MessageBuilder(module, run=run, clock=lambda: START_S + 1)
+
+
+def messages(count: int, camera: str = "door", text: str = "") -> list[Message]:
+    made = builder()
+    return [
+        made.event(
+            result(camera=camera, sequence=i), Event("alarms", {"number": i, "text": text}, "count")
+        )
+        for i in range(1, count + 1)
+    ]
