@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgevision.detections import NO_TRACK, Detections
 
-__all__ = ["bgr8", "caption", "color_of", "draw", "draw_values"]
+__all__ = ["bgr8", "caption", "color_of", "draw", "draw_values", "hex_of"]
 
 MAX_BOXES = 500
 """Boxes drawn at most; of more, the largest."""
@@ -56,6 +56,12 @@ def color_of(label: str, track_id: int = NO_TRACK) -> tuple[int, int, int]:
     if track_id != NO_TRACK:
         return _COLORS[track_id % len(_COLORS)]
     return _COLORS[zlib.crc32(label.encode("utf-8", "replace")) % len(_COLORS)]
+
+
+def hex_of(color: tuple[int, int, int]) -> str:
+    """Return a BGR colour as ``#rrggbb``."""
+    blue, green, red = color
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def bgr8(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -289,12 +295,12 @@ def _contrast(color: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _line_width(canvas: NDArray[np.uint8]) -> int:
-    return max(1, round(math.sqrt(canvas.shape[0] * canvas.shape[1]) / 360))
+    return max(1, round(math.sqrt(canvas.shape[0] * canvas.shape[1]) / 320))
 
 
 def _text_scale(canvas: NDArray[np.uint8]) -> float:
     """Return cv2's font scale: 9 px letters are the smallest legible, larger on larger pictures."""
-    return max(0.4, math.sqrt(canvas.shape[0] * canvas.shape[1]) / 1400)
+    return max(0.4, math.sqrt(canvas.shape[0] * canvas.shape[1]) / 1200)
 
 
 def _text_weight(canvas: NDArray[np.uint8]) -> int:

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevision.annotation import bgr8, caption, draw
-from edgevision.detections import Detections
+from edgevision.annotation import bgr8, caption, color_of, draw, hex_of
+from edgevision.detections import NO_TRACK, Detections
 from edgevision.redaction import redact
 from edgevision.web.picture import Picture
 
@@ -161,6 +161,7 @@ class Encoder:
         caption(image, copy.sequence, copy.captured_at_s)
         jpeg = cv2.imencode(".jpg", image, self._parameters)[1].tobytes()
         names, counts = np.unique(copy.detections.label, return_counts=True)
+        tracked = bool((copy.detections.track_id != NO_TRACK).any())
         return Picture(
             jpeg=jpeg,
             camera=self.camera,
@@ -168,6 +169,7 @@ class Encoder:
             captured_at_s=copy.captured_at_s,
             size_wh=copy.size_wh,
             counts=dict(zip(names.tolist(), counts.tolist(), strict=True)),
+            colors={} if tracked else {name: hex_of(color_of(name)) for name in names.tolist()},
             values=_presentable(copy.values),
         )
 

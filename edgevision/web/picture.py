@@ -21,6 +21,7 @@ class Picture:
         captured_at_s: UTC seconds since 1970 of the capture.
         size_wh: width and height of the frame in pixels, before it was made smaller.
         counts: detections by label.
+        colors: ``#rrggbb`` in which a label's boxes are drawn; tracked boxes have a colour each.
         values: the frame's values, JSON-serialisable and cut to a size for people.
     """
 
@@ -30,6 +31,7 @@ class Picture:
     captured_at_s: float
     size_wh: tuple[int, int]
     counts: dict[str, int]
+    colors: dict[str, str]
     values: dict[str, Any]
 
 
