@@ -21,7 +21,16 @@ from pathlib import Path
 
 import yaml
 
-__all__ = ["Block", "BlockError", "Page", "read_blocks"]
+__all__ = ["PAGES", "ROOT", "Block", "BlockError", "Page", "not_run", "read_blocks"]
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "samples").glob("*/README.md")),
+    *sorted((ROOT / "tests").rglob("README.md")),
+]
+"""Every page whose blocks are run."""
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<language>[^\s`]*)[^`]*$")
 _COMMENT = re.compile(r"^ *<!-- *(?P<key>[a-z-]+)(?:: *(?P<value>.*?))? *-->$")
@@ -80,6 +89,11 @@ def read_blocks(file: Path) -> list[Block]:
             blocks.append(block)
         directives = {}
     return blocks
+
+
+def not_run(pages: list[Path]) -> list[Block]:
+    """Return the blocks that their page marks as not to be run here."""
+    return [block for page in pages for block in read_blocks(page) if "not-run" in block.directives]
 
 
 def _body(
