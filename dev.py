@@ -63,7 +63,8 @@ class Environment:
 
     def wanted(self) -> str:
         """Return the hash of everything that decides what is installed."""
-        digest = hashlib.sha256()
+        # A moved folder counts as a change: the environment's programs hold its path.
+        digest = hashlib.sha256(str(ROOT).encode())
         for path in (ROOT / "pyproject.toml", REQUIREMENTS / "build.txt", self.requirements):
             digest.update(path.read_bytes())
         return digest.hexdigest()
