@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,15 +13,12 @@ from numpy.typing import NDArray
 
 from edgevision.annotation import bgr8, caption, color_of, draw, hex_of
 from edgevision.detections import NO_TRACK, Detections
-from edgevision.redaction import redact
 from edgevision.web.picture import Picture
 
 if TYPE_CHECKING:
     from edgevision.frame import Frame
 
-__all__ = ["Encoder"]
-
-_LOG = logging.getLogger(__name__)
+__all__ = ["Encoder", "Pace"]
 
 _MAX_VALUES = 24
 _MAX_TEXT = 120
@@ -64,6 +60,25 @@ class _Copy:
         self.values = dict(frame.values)
 
 
+class Pace:
+    """Says which frames are taken, so that it is ``fps`` a second at most.
+
+    The schedule advances by whole intervals: 30 frames/s give 15 and not 10 pictures when a frame
+    comes a moment before its picture is due.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._interval_ns = int(1e9 / fps)
+        self._due_ns = 0
+
+    def take(self, now_ns: int) -> bool:
+        """Return whether the frame that comes at ``now_ns`` is taken."""
+        if now_ns < self._due_ns:
+            return False
+        self._due_ns = max(self._due_ns + self._interval_ns, now_ns)
+        return True
+
+
 class Encoder:
     """Takes at most ``max_fps`` frames a second and hands over the finished pictures.
 
@@ -76,6 +91,7 @@ class Encoder:
         max_width: pictures are made smaller down to this width, in pixels.
         jpeg_quality: 1 to 100.
         deliver: called with each finished picture, on the encoder's thread.
+        fail: called with the error when a picture cannot be made, on either thread.
     """
 
     def __init__(
@@ -86,14 +102,14 @@ class Encoder:
         max_width: int,
         jpeg_quality: int,
         deliver: Callable[[Picture], None],
+        fail: Callable[[Exception], None],
     ) -> None:
-        self.camera = camera
-        self.failed = 0
-        self._interval_ns = int(1e9 / max_fps)
-        self._due_ns = time.monotonic_ns()
+        self._camera = camera
+        self._pace = Pace(max_fps)
         self._max_width = max_width
         self._parameters = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
         self._deliver = deliver
+        self._fail = fail
         self._changed = threading.Condition(threading.Lock())
         self._free = [_Copy(), _Copy()]
         self._pending: _Copy | None = None
@@ -104,15 +120,11 @@ class Encoder:
     def offer(self, frame: Frame) -> None:
         """Copy the frame if a picture is due; called on the camera's worker thread.
 
-        A picture that the encoder has not begun yet is replaced. Never raises for what is in the
-        frame: a picture that cannot be copied is counted in ``failed``.
+        A picture that the encoder has not begun yet is replaced. Raises nothing for what is in the
+        frame.
         """
-        now_ns = time.monotonic_ns()
-        if now_ns < self._due_ns:
+        if not self._pace.take(time.monotonic_ns()):
             return
-        # The schedule advances by whole intervals, so that 30 frames/s give 15 and not 10 pictures
-        # when a frame comes a moment before its picture is due.
-        self._due_ns = max(self._due_ns + self._interval_ns, now_ns)
         with self._changed:
             copy = self._pending or (self._free.pop() if self._free else None)
             self._pending = None
@@ -121,7 +133,7 @@ class Encoder:
         try:
             copy.take(frame, self._max_width)
         except Exception as error:
-            self._count_failure(error)
+            self._fail(error)
             with self._changed:
                 self._free.append(copy)
             return
@@ -147,7 +159,7 @@ class Encoder:
             try:
                 picture = self._encode(copy)
             except Exception as error:
-                self._count_failure(error)
+                self._fail(error)
             with self._changed:
                 self._free.append(copy)
             if picture is not None:
@@ -164,7 +176,7 @@ class Encoder:
         tracked = bool((copy.detections.track_id != NO_TRACK).any())
         return Picture(
             jpeg=jpeg,
-            camera=self.camera,
+            camera=self._camera,
             sequence=copy.sequence,
             captured_at_s=copy.captured_at_s,
             size_wh=copy.size_wh,
@@ -172,15 +184,6 @@ class Encoder:
             colors={} if tracked else {name: hex_of(color_of(name)) for name in names.tolist()},
             values=_presentable(copy.values),
         )
-
-    def _count_failure(self, error: Exception) -> None:
-        self.failed += 1
-        if self.failed == 1:
-            _LOG.warning(
-                "camera %r: no preview of this picture (further ones are counted only): %s",
-                self.camera,
-                redact(f"{type(error).__name__}: {error}"),
-            )
 
 
 def _presentable(values: dict[str, Any]) -> dict[str, Any]:

@@ -291,6 +291,13 @@ METRICS: tuple[Definition, ...] = (
         "Preview pictures encoded; none are while nobody watches.",
         _taps(lambda tap: tap.encoded),
     ),
+    Definition(
+        "edgevision_preview_failures_total",
+        "counter",
+        _CAMERA,
+        "Frames of which no preview picture could be made.",
+        _taps(lambda tap: tap.failed),
+    ),
 )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from edgevision.errors import SourceUnavailableError
+from edgevision.redaction import redact
 from edgevision.web.picture import Picture, Viewer
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from edgevision.web.encoder import Encoder
 
 __all__ = ["PreviewTap", "watch"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class PreviewTap:
@@ -39,6 +43,7 @@ class PreviewTap:
     Attributes:
         camera: see above.
         encoded: pictures encoded since the tap was made.
+        failed: frames of which no picture could be made; the first is logged.
 
     Raises:
         ValueError: a number out of its range.
@@ -55,6 +60,7 @@ class PreviewTap:
             raise ValueError(f"jpeg_quality must be 1 to 100, got {jpeg_quality}")
         self.camera = camera
         self.encoded = 0
+        self.failed = 0
         self._max_fps = max_fps
         self._max_width = max_width
         self._jpeg_quality = jpeg_quality
@@ -136,6 +142,7 @@ class PreviewTap:
                     max_width=self._max_width,
                     jpeg_quality=self._jpeg_quality,
                     deliver=self._deliver,
+                    fail=self._fail,
                 )
 
     def _remove(self, viewer: Viewer) -> None:
@@ -160,6 +167,18 @@ class PreviewTap:
             viewers = self._viewers
         for viewer in viewers:
             viewer.put(picture)
+
+    def _fail(self, error: Exception) -> None:
+        """Count a frame that cannot be shown; on the encoder's or the camera's thread."""
+        with self._lock:
+            self.failed += 1
+            first = self.failed == 1
+        if first:
+            _LOG.warning(
+                "camera %r: no preview of this frame, and more of them are only counted: %s",
+                self.camera,
+                redact(f"{type(error).__name__}: {error}"),
+            )
 
 
 @asynccontextmanager

@@ -31,9 +31,7 @@ class Camera:
         size_wh: size of the frames.
     """
 
-    def __init__(
-        self, name: str, *, fps: float = 30.0, size_wh: tuple[int, int] = SIZE_WH
-    ) -> None:
+    def __init__(self, name: str, *, fps: float = 30.0, size_wh: tuple[int, int] = SIZE_WH) -> None:
         self.tap = PreviewTap(name)
         self.status = CameraStatus(name, source=f"synthetic:{name}", state="live")
         self.offered = 0
