@@ -75,7 +75,7 @@ class MessageBuilder:
             content = _of_frame(report.result, report.counts) if report.result is not None else {}
             head = {"reason": report.reason}
             if report.changed:
-                head["changed"] = list(report.changed)
+                head["changed"] = json_value(report.changed)
             if report.kind == "heartbeat":
                 head["frames"] = report.frames
         if state and report.kind != "frame":
