@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from edgevision.detections import Detections
 from edgevision.result import Event, Result
+from edgevision.testing.collecting import CollectingUpstream
 from edgevision.upstream.builder import MessageBuilder
 from edgevision.upstream.message import Message, json_schema
 
@@ -65,3 +68,50 @@ def messages(count: int, camera: str = "door", text: str = "") -> list[Message]:
         )
         for i in range(1, count + 1)
     ]
+
+
+class TroubledUpstream(CollectingUpstream):
+    """A collecting upstream with troubles, one for each call of `send` and `start`.
+
+    A trouble is an exception to raise, an event to wait for, or None for none. After the last of
+    them all goes well.
+    """
+
+    def __init__(
+        self,
+        *troubles: Exception | asyncio.Event | None,
+        starts: Sequence[Exception | asyncio.Event | None] = (),
+        name: str = "troubled",
+    ) -> None:
+        super().__init__(name)
+        self.troubles = deque(troubles)
+        self.starts = deque(starts)
+        self.attempts = 0
+        self.starts_made = self.stops_made = 0
+        self.left = False
+
+    @property
+    def gone(self) -> bool:
+        return self.left
+
+    async def start(self) -> None:
+        self.starts_made += 1
+        await _meet(self.starts)
+        await super().start()
+
+    async def send(self, message: Message) -> None:
+        self.attempts += 1
+        await _meet(self.troubles)
+        await super().send(message)
+
+    async def stop(self) -> None:
+        self.stops_made += 1
+        await super().stop()
+
+
+async def _meet(troubles: deque[Exception | asyncio.Event | None]) -> None:
+    trouble = troubles.popleft() if troubles else None
+    if isinstance(trouble, Exception):
+        raise trouble
+    if trouble is not None:
+        await trouble.wait()

@@ -18,7 +18,7 @@ from edgevision.upstream.console import ConsoleUpstream
 from edgevision.upstream.jsonl import JsonlUpstream
 from edgevision.upstream.settings import ConsoleSettings, JsonlSettings
 from edgevision.upstream.upstream import Upstream
-from tests.unit.upstream.helpers import messages
+from tests.unit.upstream.helpers import TroubledUpstream, messages
 
 Read = Callable[[], list[tuple[str, int]]]
 Case = tuple[Upstream, Read]
@@ -87,6 +87,11 @@ def collecting(folder: Path) -> Case:
     return upstream, lambda: _documents("\n".join(m.encode().decode() for m in upstream.messages))
 
 
+def troubled(folder: Path) -> Case:
+    upstream = TroubledUpstream()
+    return upstream, lambda: _documents("\n".join(m.encode().decode() for m in upstream.messages))
+
+
 CASES = [
     console_json,
     console_bytes,
@@ -95,6 +100,7 @@ CASES = [
     jsonl,
     jsonl_rotating,
     collecting,
+    troubled,
 ]
 
 
