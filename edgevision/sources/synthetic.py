@@ -3,99 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import numpy as np
 
-from edgevision.errors import ConfigurationError, SourceUnavailableError
+from edgevision.errors import SourceUnavailableError
 from edgevision.slot import Slot
+from edgevision.sources.option import Bounds, bind
 from edgevision.sources.source import Source
 from edgevision.sources.walkway import Walkway
-from edgevision.suggestion import did_you_mean
+from edgevision.sources.walkway_tamper import Tamper
 
-__all__ = ["OPTIONS", "Option", "SyntheticSource"]
+__all__ = ["SyntheticSource"]
 
 # A reader that is later than this is not caught up with.
 _LATE_S = 0.5
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
 
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of the synthetic source, as `SyntheticSource` and its URI take it.
-
-    Attributes:
-        name: keyword and URI key.
-        type: bool, int, float or str.
-        default: value without a setting; None where there is none.
-        help: one line for people.
-        unit: physical unit.
-        bounds: smallest and largest value.
-        choices: the values allowed, where they are few.
-    """
-
-    name: str
-    type: type
-    default: Any
-    help: str
-    unit: str = ""
-    bounds: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
-
-    def describe(self) -> str:
-        """Return type and bounds for people, such as ``int 64 to 3840 px``."""
-        if self.choices:
-            return " | ".join(self.choices)
-        bounds = f" {self.bounds[0]:g} to {self.bounds[1]:g}" if self.bounds else ""
-        return f"{self.type.__name__}{bounds}{' ' + self.unit if self.unit else ''}"
-
-    def check(self, value: Any) -> Any:
-        """Return ``value`` as the option's type; text, as a URI has it, is converted.
-
-        Raises:
-            ConfigurationError: a wrong type or a value out of bounds.
-        """
-        if value is None and self.default is None:
-            return None
-        converted = _convert(value, self.type)
-        if (
-            converted is None
-            or (self.choices and converted not in self.choices)
-            or (self.bounds and not self.bounds[0] <= converted <= self.bounds[1])
-        ):
-            hint = did_you_mean(value, self.choices) if isinstance(value, str) else ""
-            raise ConfigurationError(
-                f"synthetic: option {self.name} must be {self.describe()}, got {value!r}{hint}"
-            )
-        return converted
-
-
-OPTIONS: Mapping[str, Option] = {
-    option.name: option
-    for option in (
-        Option("width", int, 640, "picture width", "px", (64, 3840)),
-        Option("height", int, 480, "picture height", "px", (64, 2160)),
-        Option("fps", float, 30.0, "pictures per second of the scene", "1/s", (0.1, 1000)),
-        Option("people", int, 3, "people who walk at a time", "", (0, 30)),
-        Option("seed", int, 1, "chooses the scene, the people and the noise", "", (0, 2**31 - 1)),
-        Option("noise", float, 3.0, "sensor noise, standard deviation", "grey levels", (0, 40)),
-        Option("shadows", bool, True, "people cast shadows"),
-        Option("lighting", bool, True, "brightness drifts, and jumps when a cloud passes"),
-        Option("frames", int, None, "end after so many frames; without it the camera is live"),
-        Option(
-            "pace",
-            str,
-            "real",
-            "real: as fast as the scene; fast: as fast as frames are read",
-            choices=("real", "fast"),
-        ),
-    )
-}
-"""What the source can be told, by name; the documentation lists this table."""
+_Count = Annotated[int, Bounds(0, 30)]
+_Few = Annotated[int, Bounds(0, 6)]
+_Time = Annotated[float, Bounds(0, 1e9)]
 
 
 class SyntheticSource(Source):
@@ -103,38 +30,87 @@ class SyntheticSource(Source):
 
     Frame ``i`` depends on the options and on ``i`` alone, bit for bit with one build of OpenCV, so
     a run can be repeated and `seek` reaches any frame at once. ``slot.truth`` holds what is in each
-    picture: a box of the visible part of everything that shows at least half of itself, labelled
-    ``person`` with one track_id from entering to leaving, and values:
+    picture: a box of the visible part of everything that shows at least half of itself (a code: all
+    of itself), with one track_id for as long as it is there, labelled
 
-    - ``lighting``: factor on the brightness, 1 is normal.
+    - ``person``: somebody who walks by;
+    - ``face``: brows to chin and ear to ear, of those who stand close to the camera (``faces``);
+    - ``qr`` and ``aruco``: a code without its margin (``codes``), its content in the data column
+      ``text``. Of four boards two stand and two are carried.
+
+    The values are ``lighting`` (factor on the brightness, 1 is normal) and ``covered``,
+    ``defocused`` and ``moved``, which say whether the camera is interfered with. A covered lens
+    shows no objects.
 
     Without ``frames`` the source is a live camera that never ends; with it, a finite one. It starts
-    from the first frame each time it is opened.
+    from the first frame each time it is opened. Values may be text, as they come from a URI.
 
     Args:
-        **options: see `OPTIONS`; values may be text, as they come from a URI.
+        width: picture width in pixels.
+        height: picture height in pixels.
+        fps: pictures per second of the scene.
+        people: people who walk at a time.
+        faces: people who stand close to the camera and look into it.
+        codes: boards with a QR code or an ArUco marker (of DICT_4X4_50), by turns.
+        seed: chooses the scene, the people and the noise.
+        noise: standard deviation of the sensor's noise in grey levels.
+        shadows: people cast shadows.
+        lighting: the brightness drifts, and jumps when a cloud passes.
+        frames: end after so many; without it the camera is live.
+        pace: ``real`` is as fast as the scene, ``fast`` as fast as frames are read.
+        cover_at_s: when the lens is covered, in seconds of the scene.
+        defocus_at_s: when the lens is defocused.
+        move_at_s: when the camera is turned.
+        tamper_for_s: how long each of these lasts.
 
     Raises:
-        ConfigurationError: an unknown option, a wrong type or a value out of bounds.
+        ConfigurationError: a wrong type or a value out of bounds.
     """
 
-    def __init__(self, **options: Any) -> None:
-        for name in options:
-            if name not in OPTIONS:
-                raise ConfigurationError(
-                    f"synthetic: there is no option {name!r}{did_you_mean(name, OPTIONS)} "
-                    f"(there are: {', '.join(OPTIONS)})"
-                )
-        self.options: dict[str, Any] = {
-            name: option.check(options.get(name, option.default))
-            for name, option in OPTIONS.items()
+    def __init__(
+        self,
+        *,
+        width: Annotated[int, Bounds(64, 3840)] = 640,
+        height: Annotated[int, Bounds(64, 2160)] = 480,
+        fps: Annotated[float, Bounds(0.1, 1000)] = 30.0,
+        people: _Count = 3,
+        faces: _Few = 0,
+        codes: _Few = 0,
+        seed: Annotated[int, Bounds(0, 2**31 - 1)] = 1,
+        noise: Annotated[float, Bounds(0, 40)] = 3.0,
+        shadows: bool = True,
+        lighting: bool = True,
+        frames: Annotated[int, Bounds(1, 2**53)] | None = None,
+        pace: Literal["real", "fast"] = "real",
+        cover_at_s: _Time | None = None,
+        defocus_at_s: _Time | None = None,
+        move_at_s: _Time | None = None,
+        tamper_for_s: Annotated[float, Bounds(0.1, 1e9)] = 5.0,
+    ) -> None:
+        options: dict[str, Any] = {
+            "width": width,
+            "height": height,
+            "fps": fps,
+            "people": people,
+            "faces": faces,
+            "codes": codes,
+            "seed": seed,
+            "noise": noise,
+            "shadows": shadows,
+            "lighting": lighting,
+            "frames": frames,
+            "pace": pace,
+            "cover_at_s": cover_at_s,
+            "defocus_at_s": defocus_at_s,
+            "move_at_s": move_at_s,
+            "tamper_for_s": tamper_for_s,
         }
-        frames = self.options["frames"]
-        if frames is not None and frames < 1:
-            raise ConfigurationError(f"synthetic: option frames must be at least 1, got {frames}")
-        changed = {n: v for n, v in self.options.items() if v != OPTIONS[n].default}
+        self.options = bind(SyntheticSource, options, "synthetic")
+        """The options with the types of the signature."""
+        defaults = SyntheticSource.__init__.__kwdefaults__ or {}
+        changed = {name: value for name, value in self.options.items() if value != defaults[name]}
         self.uri = "synthetic:" + (f"?{urlencode(changed)}" if changed else "")
-        self.live = frames is None
+        self.live = self.options["frames"] is None
         self.index = 0
         """Number of the next frame, from 0."""
         self._walkway: Walkway | None = None
@@ -143,13 +119,24 @@ class SyntheticSource(Source):
     def open(self) -> None:
         """Render the scene without people, which takes some tenths of a second."""
         get = self.options.__getitem__
+        size_wh = (get("width"), get("height"))
         self._walkway = Walkway(
-            (get("width"), get("height")),
+            size_wh,
             seed=get("seed"),
             people=get("people"),
+            faces=get("faces"),
+            codes=get("codes"),
             noise_sigma=get("noise"),
             shadows=get("shadows"),
             lighting=get("lighting"),
+            tamper=Tamper(
+                size_wh,
+                get("seed"),
+                get("cover_at_s"),
+                get("defocus_at_s"),
+                get("move_at_s"),
+                get("tamper_for_s"),
+            ),
         )
         self.index = 0
         self._next_s = time.monotonic()
@@ -190,20 +177,3 @@ class SyntheticSource(Source):
         elif now_s - self._next_s > _LATE_S:
             self._next_s = now_s
         self._next_s += 1 / self.options["fps"]
-
-
-def _convert(value: Any, kind: type) -> Any:
-    """Return ``value`` as ``kind``, or None if it is none."""
-    if isinstance(value, str) and kind is not str:
-        text = value.strip().lower()
-        if kind is bool:
-            return True if text in _TRUE else False if text in _FALSE else None
-        try:
-            return kind(text)
-        except ValueError:
-            return None
-    if isinstance(value, bool) is not (kind is bool):
-        return None
-    if kind is float and isinstance(value, int):
-        return float(value)
-    return value if isinstance(value, kind) else None

@@ -99,6 +99,8 @@ class _Cone(NamedTuple):
     start_radius: float
     end_radius: float
     part: int
+    hem: bool = False
+    """Cut straight at its end."""
 
 
 _Point = tuple[float, float, float]
@@ -139,7 +141,7 @@ def render_pose(shape: Shape, heading: int, phase: int, height_px: int) -> Pose:
             cone.start_radius * height_px,
             cone.end_radius * height_px,
             cone.part,
-            cone.part == _HEAD,
+            cone.hem,
         )
     return canvas.finish(origin_xy, height_px)
 
@@ -161,7 +163,7 @@ class _Canvas:
         start_radius: float,
         end_radius: float,
         part: int,
-        head: bool = False,
+        hem: bool,
     ) -> None:
         """Draw one round cone; points are x, y and nearness in pixels."""
         height, width = self.depth.shape
@@ -175,11 +177,14 @@ class _Canvas:
         y = np.arange(y0, y1, dtype=np.float32)[:, None] + np.float32(0.5 - start[1])
         ax, ay, az = (end[i] - start[i] for i in range(3))
         length = ax * ax + ay * ay
-        t = np.clip(x * (ax / length) + y * (ay / length), 0, 1) if length > 1e-3 else x * 0 + y * 0
+        along = (x * ax + y * ay) / max(length, 1e-3)
+        t = np.clip(along, 0, 1)
         radius = start_radius + t * (end_radius - start_radius)
         nx, ny = (x - t * ax) / radius, (y - t * ay) / radius
         away = np.sqrt(nx * nx + ny * ny)
         cover = np.clip(radius * (1 - away) + 0.5, 0, 1)
+        if hem:
+            cover *= np.clip((1 - along) * math.sqrt(length) + 0.5, 0, 1)
         nz = np.sqrt(np.clip(1 - away * away, 0, 1))
         depth = start[2] + t * az + nz * radius
         where = (slice(y0, y1), slice(x0, x1))
@@ -187,7 +192,7 @@ class _Canvas:
         light = nx * _LAMP[0] - ny * _LAMP[1] + nz * _LAMP[2]
         shade = _AMBIENT + _DIFFUSE * np.clip(light, 0, 1)
         parts: NDArray[Any] | int = part
-        if head:
+        if part == _HEAD:
             parts, marks = self._face(nx, -ny, nz)
             shade *= marks
         np.copyto(self.depth[where], depth, where=wins)
@@ -251,8 +256,8 @@ def _body(shape: Shape, phase: int) -> list[_Cone]:
     hip_up = 0.505 + bob
     cones: list[_Cone] = []
 
-    def add(start: _Point, end: _Point, r0: float, r1: float, part: int) -> None:
-        cones.append(_Cone(start, end, r0, r1, part))
+    def add(start: _Point, end: _Point, r0: float, r1: float, part: int, hem: bool = False) -> None:
+        cones.append(_Cone(start, end, r0, r1, part, hem))
 
     # Legs. The right one is half a cycle behind the left one.
     legs = BOTTOM if shape.legs != "skirt" else INNER
@@ -283,16 +288,16 @@ def _body(shape: Shape, phase: int) -> list[_Cone]:
             # A skirt or the tails of a coat hang over the thighs.
             share = 0.95 if shape.legs == "skirt" else 0.62
             hem = (share * knee[0], side * 0.046 * k, hip[2] + share * (knee[2] - hip[2]))
-            add(hip, hem, 0.076 * k, 0.086 * k, over)
-            add((0.0, 0.0, hip_up), (0.3 * hem[0], 0.0, hem[2]), 0.076 * k, 0.080 * k, over)
+            add(hip, hem, 0.074 * k, 0.084 * k, over, True)
+            add((0.0, 0.0, hip_up), (0.3 * hem[0], 0.0, hem[2]), 0.076 * k, 0.080 * k, over, True)
     # Trunk: wide at the shoulders, narrow at the waist.
     lean = 0.02
     seat = TOP if shape.legs == "coat" else BOTTOM
-    add((lean, 0.0, 0.775 + bob), (0.006, 0.0, 0.530 + bob), 0.066 * k, 0.069 * k, TOP)
+    add((lean, 0.0, 0.775 + bob), (0.006, 0.0, 0.515 + bob), 0.066 * k, 0.073 * k, TOP, True)
     for side in (1, -1):
         chest = (lean, side * 0.060 * k, 0.765 + bob)
-        waist = (0.004, side * 0.036 * k, 0.540 + bob)
-        add(chest, waist, 0.062 * k, 0.066 * k, TOP)
+        waist = (0.004, side * 0.036 * k, 0.510 + bob)
+        add(chest, waist, 0.062 * k, 0.071 * k, TOP, True)
         hip = (0.0, side * 0.036 * k, 0.520 + bob)
         add((0.0, side * 0.034 * k, 0.560 + bob), hip, 0.060 * k, 0.064 * k, seat)
         tip = (lean, side * 0.102 * k, 0.788 + bob)
@@ -322,20 +327,18 @@ def _body(shape: Shape, phase: int) -> list[_Cone]:
         add(shoulder, elbow, 0.041 * k, 0.034 * k, TOP)
         add(elbow, wrist, 0.033 * k, 0.026 * k, TOP)
         add(wrist, hand, 0.020, 0.022, SKIN)
-    # Neck, head, hair.
+    # Neck, head, nose, hair.
     add((0.015, 0.0, 0.830 + bob), (0.025, 0.0, 0.890 + bob), 0.032, 0.030, SKIN)
     if shape.long_hair:
         add((-0.012, 0.0, 0.945 + bob), (-0.030, 0.0, 0.850 + bob), 0.060, 0.048, HAIR)
-    add((0.034, 0.0, 0.905 + bob), (0.022, 0.0, 0.945 + bob), 0.044, 0.057, _HEAD)
+    add((0.036, 0.0, 0.903 + bob), (0.022, 0.0, 0.945 + bob), 0.042, 0.056, _HEAD)
+    add((0.082, 0.0, 0.912 + bob), (0.076, 0.0, 0.934 + bob), 0.011, 0.006, SKIN)
     # Stand on the ground.
     down = min(soles)
     return [
-        _Cone(
-            (c.start[0], c.start[1], c.start[2] - down),
-            (c.end[0], c.end[1], c.end[2] - down),
-            c.start_radius,
-            c.end_radius,
-            c.part,
+        c._replace(
+            start=(c.start[0], c.start[1], c.start[2] - down),
+            end=(c.end[0], c.end[1], c.end[2] - down),
         )
         for c in cones
     ]

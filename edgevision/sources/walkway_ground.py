@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevision.sources.walkway_canvas import Paint, Thing
 from edgevision.sources.walkway_view import WALL_M, View
 
-__all__ = ["Obstacle", "render_ground", "render_obstacles"]
+__all__ = ["noise", "render_ground", "render_obstacles"]
 
 # Metres of paving per pixel of its texture.
 _TEXEL_M = 0.016
 _LAWN_M = 12.4
 _HEDGE_M = 13.6
 _HEDGE_HEIGHT_M = 1.15
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Obstacle:
-    """Something that hides who walks behind it.
-
-    Attributes:
-        z: distance in metres.
-        left: column of the picture's first pixel; ``top`` the row.
-        top: see ``left``.
-        image: (h, w, 3) uint8 BGR, already multiplied by ``alpha``.
-        alpha: (h, w) uint8.
-    """
-
-    z: float
-    left: int
-    top: int
-    image: NDArray[Any]
-    alpha: NDArray[Any]
 
 
 def render_ground(view: View, seed: int) -> NDArray[Any]:
@@ -56,8 +37,8 @@ def render_ground(view: View, seed: int) -> NDArray[Any]:
     return cv2.convertScaleAbs(small)
 
 
-def render_obstacles(view: View, seed: int) -> list[Obstacle]:
-    """Return what stands on the walkway, from far to near."""
+def render_obstacles(view: View, seed: int) -> list[Thing]:
+    """Return what hides those who walk behind it."""
     random = np.random.default_rng([seed, 2])
     return [_planter(view, random), _lamp(view)]
 
@@ -209,7 +190,7 @@ def _vignette(width: int, height: int) -> NDArray[Any]:
     return 1.03 - 0.10 * (x * x + y * y)
 
 
-def _lamp(view: View) -> Obstacle:
+def _lamp(view: View) -> Thing:
     """A lamp post."""
     x, z = _LAMP_XZ
     scale = view.px_per_m(z)
@@ -226,7 +207,7 @@ def _lamp(view: View) -> Obstacle:
     return _obstacle(z, round(foot_x) - 2 * half, bottom - height, image, alpha, view)
 
 
-def _planter(view: View, random: np.random.Generator) -> Obstacle:
+def _planter(view: View, random: np.random.Generator) -> Thing:
     """A round tub with a shrub."""
     x, z = _PLANTER_XZ
     scale = view.px_per_m(z)
@@ -259,14 +240,14 @@ def _obstacle(
     image: NDArray[Any],
     alpha: NDArray[Any],
     view: View,
-) -> Obstacle:
+) -> Thing:
     """Cut to the picture."""
     height, width = alpha.shape
     x0, y0 = max(-left, 0), max(-top, 0)
     x1, y1 = min(width, view.width - left), min(height, view.height - top)
-    x1, y1 = max(x1, x0), max(y1, y0)
+    if x1 <= x0 or y1 <= y0:
+        return Thing(z, None)
     cover = np.clip(alpha[y0:y1, x0:x1], 0, 1)
     seen = np.clip(image[y0:y1, x0:x1], 0, 255) * cover[..., None]
-    return Obstacle(
-        z, left + x0, top + y0, seen.astype(np.uint8), np.round(cover * 255).astype(np.uint8)
-    )
+    opaque = np.round(cover * 255).astype(np.uint8)
+    return Thing(z, Paint(left + x0, top + y0, seen.astype(np.uint8), opaque))

@@ -27,7 +27,7 @@ from edgevision.sources.walkway_figure import (
 )
 from edgevision.sources.walkway_view import FAR_M, NEAR_M, View
 
-__all__ = ["Traffic", "Walker"]
+__all__ = ["HAIRS", "SKINS", "TOPS", "Traffic", "Walker"]
 
 # Trips of one walker until they repeat, with other identities: some six minutes.
 _TRIPS = 48
@@ -42,7 +42,7 @@ SHAPES = (
     Shape("skirt", long_hair=True, stout=0.94),
     Shape("coat", stout=1.08),
 )
-_TOPS = (
+TOPS = (
     (52, 44, 40),
     (60, 60, 176),
     (150, 92, 44),
@@ -53,8 +53,8 @@ _TOPS = (
     (44, 40, 96),
 )
 _BOTTOMS = ((78, 58, 44), (40, 40, 42), (104, 78, 56), (84, 104, 122), (52, 48, 70))
-_HAIRS = ((24, 30, 40), (34, 58, 92), (20, 20, 22), (120, 124, 128), (70, 120, 160))
-_SKINS = ((150, 176, 222), (118, 148, 200), (84, 112, 160), (56, 78, 116))
+HAIRS = ((24, 30, 40), (34, 58, 92), (20, 20, 22), (120, 124, 128), (70, 120, 160))
+SKINS = ((150, 176, 222), (118, 148, 200), (84, 112, 160), (56, 78, 116))
 _BAGS = ((40, 40, 150), (50, 50, 50), (40, 110, 60))
 
 
@@ -180,8 +180,8 @@ class Traffic:
 
 def _palette(random: np.random.Generator) -> NDArray[Any]:
     palette = np.zeros((PARTS, 3), np.uint8)
-    skin = _SKINS[int(random.integers(len(_SKINS)))]
-    choices = {HAIR: _HAIRS, TOP: _TOPS, BOTTOM: _BOTTOMS, BAG: _BAGS}
+    skin = SKINS[int(random.integers(len(SKINS)))]
+    choices = {HAIR: HAIRS, TOP: TOPS, BOTTOM: _BOTTOMS, BAG: _BAGS}
     for part, colours in choices.items():
         palette[part] = colours[int(random.integers(len(colours)))]
     palette[SKIN] = skin
