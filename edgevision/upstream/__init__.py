@@ -1,6 +1,5 @@
 """Where results go, from the bottom up.
 
-- `edgevision.upstream.json_value`: what stages put into values and events, as plain JSON.
 - `edgevision.upstream.message`: one JSON document with an id; its schema.
 - `edgevision.upstream.builder`: documents made of results, by camera and run.
 - `edgevision.upstream.policy`: when a result becomes a message.

@@ -14,9 +14,9 @@ import numpy as np
 
 from edgevision.detections import Detections
 from edgevision.errors import UpstreamError
+from edgevision.json_value import NotJsonError, json_value, utc_text
 from edgevision.result import Event, Result
 from edgevision.upstream.aggregate import Aggregate, LabelSummary, NumberSummary
-from edgevision.upstream.json_value import NotJsonError, json_value, utc_text
 from edgevision.upstream.message import SCHEMA, Kind, Message
 from edgevision.upstream.policy import Report
 

@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from edgevision.errors import UpstreamError
+from edgevision.json_value import json_value
 from edgevision.result import Event
 from edgevision.upstream.console import ConsoleUpstream
-from edgevision.upstream.json_value import json_value
 from edgevision.upstream.line import LineFormat
 from edgevision.upstream.message import Message
 from edgevision.upstream.policy import Report

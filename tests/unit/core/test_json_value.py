@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevision.upstream.json_value import (
+from edgevision.json_value import (
     MAX_ARRAY_ITEMS,
     MAX_DEPTH,
     NotJsonError,
