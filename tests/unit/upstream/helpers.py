@@ -14,6 +14,9 @@ from edgevision.result import Event, Result
 from edgevision.testing.collecting import CollectingUpstream
 from edgevision.upstream.builder import MessageBuilder
 from edgevision.upstream.message import Message, json_schema
+from edgevision.upstream.publisher import Publisher
+from edgevision.upstream.settings import DeliverySettings, PublishSettings
+from edgevision.upstream.upstream import Upstream
 
 VALIDATOR = Draft202012Validator(json_schema())
 
@@ -115,3 +118,38 @@ async def _meet(troubles: deque[Exception | asyncio.Event | None]) -> None:
         raise trouble
     if trouble is not None:
         await trouble.wait()
+
+
+class Clock:
+    """Monotonic seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def publisher(*upstreams: Upstream, **settings: Any) -> tuple[Publisher, Clock]:
+    """A publisher whose clock only the test moves, and which never ticks by itself."""
+    clock = Clock()
+    delivery = DeliverySettings(
+        first_retry_s=0.001, longest_retry_s=0.002, **settings.pop("delivery", {})
+    )
+    made = Publisher(
+        "vision",
+        PublishSettings(delivery=delivery, **settings),
+        upstreams,
+        run="a1b2c3",
+        tick_s=1e6,
+        clock=clock,
+        wall_clock=lambda: START_S + clock.now_s,
+    )
+    return made, clock
+
+
+def numbers(upstream: CollectingUpstream, camera: str = "door") -> list[int]:
+    """The numbers of a camera's messages, all of which must be valid."""
+    for message in upstream.messages:
+        VALIDATOR.validate(message.body)
+    return [message.body["number"] for message in upstream.of(camera)]

@@ -5,67 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgevision.errors import ConfigurationError, UpstreamError
+from edgevision.errors import UpstreamError
 from edgevision.result import Event
 from edgevision.testing.collecting import CollectingUpstream
-from edgevision.upstream.jsonl import JsonlUpstream
 from edgevision.upstream.message import Message
 from edgevision.upstream.publisher import CameraStatistics, Publisher
-from edgevision.upstream.settings import DeliverySettings, JsonlSettings, PublishSettings
-from edgevision.upstream.upstream import Upstream
-from tests.unit.upstream.helpers import (
-    START_S,
-    VALIDATOR,
-    TroubledUpstream,
-    detections,
-    result,
-)
-
-LATER = UpstreamError("disk full", retryable=True)
-
-
-class Clock:
-    """Monotonic seconds that a test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-def publisher(*upstreams: Upstream, **settings: Any) -> tuple[Publisher, Clock]:
-    """A publisher whose clock only the test moves, and which never ticks by itself."""
-    clock = Clock()
-    delivery = DeliverySettings(
-        first_retry_s=0.001, longest_retry_s=0.002, **settings.pop("delivery", {})
-    )
-    made = Publisher(
-        "vision",
-        PublishSettings(delivery=delivery, **settings),
-        upstreams,
-        run="a1b2c3",
-        tick_s=1e6,
-        clock=clock,
-        wall_clock=lambda: START_S + clock.now_s,
-    )
-    return made, clock
+from edgevision.upstream.settings import PublishSettings
+from tests.unit.upstream.helpers import START_S, detections, numbers, publisher, result
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(coroutine, 30))
-
-
-def numbers(upstream: CollectingUpstream, camera: str = "door") -> list[int]:
-    for message in upstream.messages:
-        VALIDATOR.validate(message.body)
-    return [message.body["number"] for message in upstream.of(camera)]
 
 
 def test_every_upstream_gets_the_same_messages_in_order() -> None:
@@ -264,137 +219,6 @@ def test_values_are_those_of_the_moment() -> None:
 
     run(main())
     assert [body["values"]["zones"]["till"] for body in upstream.bodies] == [1, 2, 3]
-
-
-# --- upstreams in trouble -------------------------------------------------------------------------
-
-
-def test_one_that_hangs_delays_the_others_once(tmp_path: Path) -> None:
-    hung, good = TroubledUpstream(asyncio.Event(), name="hung"), CollectingUpstream("good")
-
-    async def main() -> None:
-        settings = PublishSettings(
-            when="every", delivery=DeliverySettings(queue=4, give_up_after_s=0.1)
-        )
-        made = Publisher("vision", settings, [hung, good])
-        await made.start()
-        loop = asyncio.get_running_loop()
-        begun_s = loop.time()
-        for sequence in range(1, 201):
-            await made.publish(result("person", sequence=sequence))
-        assert 0.1 <= loop.time() - begun_s < 5
-        await good.wait_for(200)
-        begun_s = loop.time()
-        await made.stop(0.1)
-        assert loop.time() - begun_s < 5
-        lost = made.statistics().upstreams["hung"].lost
-        assert lost == {"queue full": 196, "stopped": 4}
-        assert made.statistics().upstreams["good"].lost == {}
-
-    run(main())
-    assert numbers(good) == list(range(1, 201))
-
-
-def test_a_message_reaches_those_with_room_before_it_waits_for_one_without() -> None:
-    gate = asyncio.Event()
-    slow, good = TroubledUpstream(gate, name="slow"), CollectingUpstream("good")
-
-    async def main() -> None:
-        made, _ = publisher(slow, good, when="every", delivery={"queue": 1})
-        await made.start()
-        await made.publish(result())
-        waiting = asyncio.ensure_future(made.publish(result(sequence=2)))
-        await good.wait_for(2)
-        assert not waiting.done()
-        gate.set()
-        await waiting
-        await made.stop()
-
-    run(main())
-    assert numbers(slow) == numbers(good) == [1, 2]
-
-
-def test_back_pressure_reaches_the_caller_and_nothing_is_lost() -> None:
-    class Slow(CollectingUpstream):
-        async def send(self, message: Message) -> None:
-            await asyncio.sleep(0)
-            await super().send(message)
-
-    upstream = Slow()
-
-    async def main() -> None:
-        made, _ = publisher(upstream, when="every", delivery={"queue": 2})
-        await made.start()
-
-        async def play(camera: str) -> None:
-            for sequence in range(1, 101):
-                await made.publish(result("person", camera=camera, sequence=sequence))
-                assert made.statistics().upstreams["collecting"].waiting <= 2 + 3
-
-        await asyncio.gather(*(play(camera) for camera in "abc"))
-        await made.stop()
-
-    run(main())
-    for camera in "abc":
-        assert numbers(upstream, camera) == list(range(1, 101))
-
-
-def test_concurrent_results_of_a_camera_keep_their_order() -> None:
-    gate = asyncio.Event()
-    upstream = TroubledUpstream(gate)
-
-    async def main() -> None:
-        made, clock = publisher(upstream, when="every", heartbeat_s=1, delivery={"queue": 1})
-        await made.start()
-        sending = [
-            asyncio.ensure_future(made.publish(result(sequence=sequence)))
-            for sequence in range(1, 21)
-        ]
-        await asyncio.sleep(0)
-        clock.now_s = 100.0
-        await made.tick()  # finds the camera busy
-        gate.set()
-        await asyncio.gather(*sending)
-        await made.stop()
-
-    run(main())
-    assert numbers(upstream) == list(range(1, 21))
-    assert [message.sequence for message in upstream.messages] == list(range(1, 21))
-
-
-def test_a_start_that_fails_stops_what_was_started(tmp_path: Path) -> None:
-    good = TroubledUpstream()
-    bad = JsonlUpstream(JsonlSettings(path=str(tmp_path)))
-
-    async def main() -> None:
-        made, _ = publisher(good, bad)
-        with pytest.raises(ConfigurationError, match="Is a directory"):
-            await made.start()
-
-    run(main())
-    assert (good.starts_made, good.stops_made) == (1, 1)
-
-
-def test_says_when_nobody_reads_any_more() -> None:
-    async def main() -> None:
-        gone = asyncio.Event()
-        first, second = TroubledUpstream(name="first"), TroubledUpstream(name="second")
-        settings = PublishSettings(when="every")
-        made = Publisher("vision", settings, [first, second], on_gone=gone.set)
-        await made.start()
-        for upstream in (first, second):
-            upstream.troubles.append(UpstreamError("no reader", retryable=False))
-            upstream.left = True
-            await made.publish(result())
-            if upstream is first:
-                await second.wait_for(1)
-                assert not gone.is_set()
-        await gone.wait()
-        await made.stop()
-        lost = [lane.lost for lane in made.statistics().upstreams.values()]
-        assert lost == [{"gone": 2}, {"gone": 1}]
-
-    run(main())
 
 
 # --- changes while it runs ------------------------------------------------------------------------
