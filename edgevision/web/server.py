@@ -19,7 +19,7 @@ __all__ = ["WebServer"]
 
 _LOG = logging.getLogger(__name__)
 
-_SHUTDOWN_TIMEOUT_S = 0.1
+_SHUTDOWN_TIMEOUT_S = 0.25
 
 
 class WebServer:
