@@ -31,9 +31,12 @@ class CameraState:
         self.since_s = time.time()
 
     def set(self, name: StateName, detail: str = "") -> None:
-        """Change the state; ``detail`` says why, without credentials."""
+        """Change the state; ``detail`` says why, without credentials.
+
+        A failed camera stays failed: what its other thread still says does not hide the reason.
+        """
         with self._lock:
-            if (name, detail) == (self.name, self.detail):
+            if self.name == "failed" or (name, detail) == (self.name, self.detail):
                 return
             if name != self.name:
                 self.since_s = time.time()

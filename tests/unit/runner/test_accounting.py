@@ -37,10 +37,11 @@ def test_wait_holds_the_source_back() -> None:
         source = ScriptedSource([Repeat(picture(), 50)], live=False)
         async with running(camera(source, [gate], queue_size=3)) as runner:
             # One frame with the stage, three that wait, one in the source's hands.
-            await until(lambda: source.reads == 5, "filling the queue")
+            await until(lambda: accounts(runner).working == 1, "the first frame")
+            await until(lambda: accounts(runner).queued == 4, "a full queue")
             books = accounts(runner)
-            assert (books.working, books.dropped) == (1, {})
-            assert books.queued <= 4
+            assert (books.captured, books.dropped) == (5, {})
+            assert source.reads == 5
             gate.open()
             await until(runner.cameras["door"].done.is_set, "the end")
             assert accounts(runner).processed == 50

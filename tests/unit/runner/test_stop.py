@@ -43,9 +43,15 @@ def test_stop_under_latest_counts_what_it_drops() -> None:
         async with running(camera(source, [gate])) as runner:
             await until(lambda: accounts(runner).working == 1, "the first frame")
             await until(lambda: accounts(runner).captured == 3, "all frames")
-            gate.permits.release()
             end.set()
-            asyncio.get_running_loop().call_later(0.05, gate.open)
+            worker = runner.cameras["door"]._worker
+
+            async def open_when_told_to_quit() -> None:
+                await until(worker._quit.is_set, "the order to quit")
+                gate.open()
+
+            opening = asyncio.create_task(open_when_told_to_quit())
+        await opening
         books = accounts(runner)
         assert books.in_flight == 0
         assert set(books.dropped) <= {"overrun", "stopped"}
