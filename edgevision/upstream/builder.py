@@ -68,18 +68,18 @@ class MessageBuilder:
         Raises:
             UpstreamError: something in it has no JSON form; names camera, frame and key.
         """
-        if report.aggregate is not None:
-            content = _aggregate(report.aggregate)
-            head: dict[str, Any] = {"reason": report.reason}
-        else:
-            content = _of_frame(report.result, report.counts) if report.result is not None else {}
-            head = {"reason": report.reason}
-            if report.changed:
-                head["changed"] = json_value(report.changed)
-            if report.kind == "heartbeat":
-                head["frames"] = report.frames
+        head: dict[str, Any] = {"reason": report.reason}
         if state and report.kind != "frame":
             head["state"] = state
+        if report.changed:
+            head["changed"] = json_value(report.changed)
+        if report.kind == "heartbeat":
+            head["frames"] = report.frames
+        content: dict[str, Any] = {}
+        if report.aggregate is not None:
+            content = _aggregate(report.aggregate)
+        elif report.result is not None:
+            content = _of_frame(report.result, report.counts)
         return self._message(report.kind, self.output, camera, {**head, **content})
 
     def event(self, result: Result, event: Event) -> Message:
