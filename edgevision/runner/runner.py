@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edgevision.errors import ConfigurationError
@@ -104,10 +105,7 @@ class Runner:
         self._started_at_s = time.time()
         try:
             if self._upstreams:
-                from edgevision.upstream.publisher import Publisher
-
-                self._publisher = Publisher(self.module, self._publish, self._upstreams)
-                await self._publisher.start()
+                await self._start_publisher()
             if self._web_address is not None:
                 await self._start_web(*self._web_address)
             made = [self._make_camera(spec) for spec in self._specs]
@@ -116,6 +114,8 @@ class Runner:
             raise
         for camera in made:
             self.cameras[camera.name] = camera
+            if self._publisher is not None:
+                self._publisher.add_camera(camera.name, partial(_state_of, camera))
             camera.start()
         self._monitor = asyncio.create_task(self._check_all(), name="monitor")
 
@@ -146,9 +146,10 @@ class Runner:
                 await self._monitor
             self._monitor = None
         await asyncio.gather(*(camera.stop(self._drain_s) for camera in self.cameras.values()))
+        for tap in self._taps.values():
+            tap.close()
         if self._publisher is not None:
             await self._publisher.stop(_PUBLISHER_GRACE_S)
-            self._publisher = None
         if self.web is not None:
             await self.web.stop()
             self.web = None
@@ -222,6 +223,19 @@ class Runner:
         if self._publisher is not None:
             await self._publisher.publish(result)
 
+    async def _start_publisher(self) -> None:
+        from edgevision.upstream.publisher import Publisher
+        from edgevision.upstream.settings import PublishSettings
+
+        self._publisher = Publisher(
+            self.module,
+            self._publish or PublishSettings(),
+            self._upstreams,
+            # A console whose reader has gone (`| head`) ends the run.
+            on_gone=self.request_stop,
+        )
+        await self._publisher.start()
+
     async def _start_web(self, host: str, port: int) -> None:
         from edgevision.web.server import WebServer
 
@@ -239,3 +253,7 @@ class Runner:
             for camera in self.cameras.values():
                 camera.check()
             await asyncio.sleep(_CHECK_INTERVAL_S)
+
+
+def _state_of(camera: Camera) -> str:
+    return camera.state.name
