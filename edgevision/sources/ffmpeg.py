@@ -9,8 +9,9 @@ What the backend does, as measured with OpenCV 4.14 and 5.0 (docs/sources.md has
 - OpenCV lets one capture at a time open, for the whole process: a camera that accepts a connection
   and says nothing would hold up every other camera. OPENCV_FFMPEG_IS_THREAD_SAFE removes that lock;
   FFmpeg 4 and newer needs none.
-- FFmpeg prints URLs, with their passwords, on standard error. Its log is switched off unless
-  OPENCV_FFMPEG_LOGLEVEL or OPENCV_FFMPEG_DEBUG is set, in which case someone wants to read it.
+- FFmpeg and OpenCV print on standard error, and may print a URL with its password. FFmpeg's log is
+  switched off unless OPENCV_FFMPEG_LOGLEVEL or OPENCV_FFMPEG_DEBUG is set, in which case someone
+  wants to read it. OpenCV obeys this at the first use of FFmpeg in the process only.
 """
 
 from __future__ import annotations

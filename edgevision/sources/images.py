@@ -163,7 +163,7 @@ class ImagesSource(Source):
 def natural_order(path: str) -> list[tuple[int, str] | tuple[int, int, str]]:
     """Return a key that sorts numbers within names by their value."""
     return [
-        (1, int(part), part) if part.isdigit() else (0, part.casefold())
+        (0, int(part), part) if part.isdecimal() else (1, part.casefold())
         for part in _DIGITS.split(path)
         if part
     ]

@@ -79,6 +79,10 @@ def ask(url: SplitResult, timeout_s: float) -> Answer:
     return answer
 
 
+class _LookUpTimeoutError(TimeoutError):
+    """The name server did not answer in time."""
+
+
 def _connect(host: str, port: int, deadline_s: float) -> socket.socket:
     failure: OSError = TimeoutError()
     for family, kind, protocol, _, address in _resolve(host, port, deadline_s):
@@ -114,7 +118,7 @@ def _resolve(host: str, port: int, deadline_s: float) -> list[tuple[int, int, in
     if failed:
         raise failed[0]
     if not found:
-        raise TimeoutError(f"the name {host!r} is not known in time")
+        raise _LookUpTimeoutError
     return found[0]
 
 
@@ -131,8 +135,10 @@ def _explained(error: OSError, port: int, timeout_s: float) -> str:
         return f"connection refused: nothing listens on port {port}"
     if isinstance(error, socket.gaierror):
         return "the host name is not known"
+    if isinstance(error, _LookUpTimeoutError):
+        return f"the host name was not looked up within {timeout_s:g} s"
     if isinstance(error, TimeoutError):
-        return str(error) or f"no answer from port {port} within {timeout_s:g} s"
+        return f"no answer from port {port} within {timeout_s:g} s"
     return error.strerror or type(error).__name__
 
 

@@ -167,6 +167,11 @@ class MjpegCamera(_Camera):
         self.drop()
         server.server_close()
 
+    @property
+    def viewers(self) -> int:
+        """How many connections there are now."""
+        return len(self._viewers)
+
     def drop(self) -> None:
         """End the present connections; new ones are served."""
         with self._changed:
@@ -226,6 +231,7 @@ class MjpegCamera(_Camera):
         finally:
             with self._changed:
                 self._viewers.discard(viewer)
+                self._changed.notify_all()
 
     def _answer(self, viewer: socket.socket) -> None:
         request = b""

@@ -109,7 +109,7 @@ def main() -> None:
     def obey() -> None:
         for line in sys.stdin:
             camera.size_wh = tuple(json.loads(line)["size_wh"])
-        loop.quit()
+        GLib.idle_add(loop.quit)  # takes effect even before the loop runs
 
     threading.Thread(target=obey, daemon=True).start()
     loop.run()
