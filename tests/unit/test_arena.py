@@ -143,7 +143,7 @@ VIEWS: dict[str, Callable[[Image], Any]] = {
     "a slice of a slice": lambda image: image[1:4][:, 2:3],
     "a reshaped one": lambda image: image.reshape(-1),
     "a transposed one": lambda image: image.T,
-    "a memoryview": lambda image: memoryview(image),
+    "a memoryview": lambda image: image.data,
     "within a list": lambda image: [image],
     "within a closure": lambda image: lambda: image,
 }

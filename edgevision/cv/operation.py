@@ -1,0 +1,180 @@
+"""What a row of the operation table says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cv2
+
+__all__ = ["Call", "ObjectType", "Operation", "When"]
+
+_NAME = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as OpenCV's own documentation writes it, taken apart.
+
+    Attributes:
+        name: of the function or method.
+        parameters: names in the order of the positional arguments.
+        required: how many of them have no default.
+        returns: names of the results, in order.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    required: int
+    returns: tuple[str, ...]
+
+
+@cache
+def _parse(text: str) -> Call:
+    """Take ``"name(a, b[, dst[, c]]) -> retval, dst"`` apart."""
+    head, _, returns = text.partition("->")
+    name, _, inside = head.strip().partition("(")
+    required, _, optional = inside.rstrip(")").partition("[")
+    first = _names(required)
+    return Call(name, first + _names(optional), len(first), _names(returns))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(_NAME.findall(text))
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition on an argument of a call.
+
+    It holds when the argument is given and true or, with ``equals`` or ``bit``, when it equals that
+    constant of cv2 or has that bit set. A constant that the running OpenCV lacks never matches.
+
+    Attributes:
+        parameter: name of the argument; for a method also ``"getFlags()"``, the object's answer.
+        equals: name of a constant in cv2.
+        bit: name of a constant in cv2.
+    """
+
+    parameter: str
+    equals: str = ""
+    bit: str = ""
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether the condition holds for an argument of this value."""
+        if value is None:
+            return False
+        if self.equals:
+            return bool(value == getattr(cv2, self.equals, None))
+        if self.bit:
+            return bool(int(value) & int(getattr(cv2, self.bit, 0)))
+        return bool(value) if isinstance(value, int | float) else True
+
+    def __str__(self) -> str:
+        if self.equals:
+            return f"{self.parameter} is {self.equals}"
+        return f"{self.parameter} has {self.bit}" if self.bit else f"{self.parameter} is given"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One function, constructor or method: what it does, and where.
+
+    Attributes:
+        call: as OpenCV 4.8 documents it; later versions only append parameters.
+        summary: one sentence.
+        group: heading that it stands under.
+        cuda: the counterpart in cv2.cuda, as it is called there; empty if there is none.
+        no_cuda: why there is none.
+        pooled: names of the results that are images. In a pipeline these come from the frame's
+            arena, so they are valid until the frame is released. All other results (numbers,
+            points, histograms) are the caller's own.
+        dtypes: element types of the first image that are tested, in OpenCV's words (8U, 32F).
+        channels: numbers of channels of the first image that are tested.
+        scalars: names of the arguments that may be numbers in place of images.
+        tolerance: largest difference between CUDA and CPU: in steps of an integer result, relative
+            to the largest value of a floating-point one.
+        cleared: when one of these holds, cv2 leaves a part of the result as it was. The buffer is
+            zeroed first, as a new one is.
+        unpooled: when one of these holds, cv2 reads or skips the result. No buffer is given.
+        reference: the CPU side is in `edgevision.cv.reference`, since cv2 has no such name.
+        cuda_call: how the cv2.cuda call differs from this one.
+        note: what else a caller should know.
+        package: the pip package that brings it, where opencv-python 5 does not.
+    """
+
+    call: str
+    summary: str
+    group: str = ""
+    cuda: str = ""
+    no_cuda: str = ""
+    pooled: tuple[str, ...] = ("dst",)
+    dtypes: str = "8U"
+    channels: tuple[int, ...] = (1, 3)
+    scalars: tuple[str, ...] = ()
+    tolerance: float = 0.0
+    cleared: tuple[When, ...] = ()
+    unpooled: tuple[When, ...] = ()
+    reference: bool = False
+    cuda_call: str = ""
+    note: str = ""
+    package: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name in `edgevision.cv` and, unless ``reference``, in cv2."""
+        return self.call.partition("(")[0]
+
+    @property
+    def parsed(self) -> Call:
+        """The call, taken apart."""
+        return _parse(self.call)
+
+    @property
+    def counterpart(self) -> str:
+        """What runs on CUDA, with its module; empty if nothing does."""
+        return self.cuda if not self.cuda or "GpuMat" in self.cuda else f"cv2.cuda.{self.cuda}"
+
+    @property
+    def documentation(self) -> str:
+        """The docstring of the function."""
+        side = "edgevision.cv.reference" if self.reference else "cv2"
+        lines = [
+            self.summary,
+            "",
+            self.call,
+            "",
+            f"CPU: {side}.{self.name}.",
+            f"CUDA: {self.counterpart or self.no_cuda}.",
+        ]
+        if self.pooled:
+            lines.append(
+                "In a pipeline the image belongs to the frame's arena: clone() what must outlive "
+                "the frame."
+            )
+        if self.note:
+            lines.append(self.note)
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """A class whose objects keep something between two images.
+
+    Attributes:
+        name: in `edgevision.cv`; its constructors are rows of the table that return this name.
+        summary: one sentence.
+        methods: those that take images. All other attributes are the cv2 object's own.
+        statics: functions of the class that need no object.
+        reference: as for `Operation`.
+        package: as for `Operation`.
+    """
+
+    name: str
+    summary: str
+    methods: tuple[Operation, ...]
+    statics: tuple[str, ...] = ()
+    reference: bool = False
+    package: str = ""

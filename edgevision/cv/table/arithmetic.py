@@ -1,0 +1,288 @@
+"""Rows: arithmetic and logic, element by element."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from edgevision.cv.operation import Operation, When
+
+__all__ = ["ROWS"]
+
+_row = partial(Operation, group="Arithmetic and logic")
+
+_NUMBERS = "8U 8S 16U 16S 32S 32F 64F"
+_FLOATS = "32F 64F"
+_MASK = (When("mask"),)
+_EITHER = ("src1", "src2")
+_SCALAR = "a scalar operand takes {}WithScalar"
+_SCALAR_BITS = "a scalar operand takes {}_with_scalar"
+_NO_SATURATION_NOTE = "Bits that leave the element are lost; it does not saturate."
+
+ROWS = (
+    _row(
+        "add(src1, src2[, dst[, mask[, dtype]]]) -> dst",
+        "Sum of two images, or of an image and a scalar, saturated.",
+        cuda="add",
+        scalars=_EITHER,
+        dtypes=_NUMBERS,
+        cleared=_MASK,
+        cuda_call=_SCALAR.format("add"),
+    ),
+    _row(
+        "subtract(src1, src2[, dst[, mask[, dtype]]]) -> dst",
+        "Difference of two images, or of an image and a scalar, saturated.",
+        cuda="subtract",
+        scalars=_EITHER,
+        dtypes=_NUMBERS,
+        cleared=_MASK,
+        cuda_call=_SCALAR.format("subtract"),
+    ),
+    _row(
+        "multiply(src1, src2[, dst[, scale[, dtype]]]) -> dst",
+        "Product of two images, or of an image and a scalar, times scale, saturated.",
+        cuda="multiply",
+        scalars=_EITHER,
+        dtypes=_NUMBERS,
+        cuda_call=_SCALAR.format("multiply"),
+    ),
+    _row(
+        "divide(src1, src2[, dst[, scale[, dtype]]]) -> dst",
+        "Quotient of two images, or of an image and a scalar, times scale, saturated.",
+        cuda="divide",
+        scalars=_EITHER,
+        dtypes=_NUMBERS,
+        cuda_call=_SCALAR.format("divide") + "; there is no divide(scale, src2)",
+        note="An integer divided by zero is zero.",
+    ),
+    _row(
+        "absdiff(src1, src2[, dst]) -> dst",
+        "Absolute difference of two images, or of an image and a scalar.",
+        cuda="absdiff",
+        scalars=_EITHER,
+        dtypes=_NUMBERS,
+        cuda_call=_SCALAR.format("absdiff"),
+    ),
+    _row(
+        "addWeighted(src1, alpha, src2, beta, gamma[, dst[, dtype]]) -> dst",
+        "src1 * alpha + src2 * beta + gamma, saturated.",
+        cuda="addWeighted",
+        dtypes=_NUMBERS,
+    ),
+    _row(
+        "abs(src[, dst]) -> dst",
+        "Absolute value, saturated: the lowest 16-bit integer becomes 32767.",
+        cuda="abs",
+        dtypes="8U 16S 32F",
+        reference=True,
+    ),
+    _row(
+        "sqr(src[, dst]) -> dst",
+        "Square of each element, saturated.",
+        cuda="sqr",
+        dtypes="8U 16U 16S 32F",
+        reference=True,
+    ),
+    _row("sqrt(src[, dst]) -> dst", "Square root.", cuda="sqrt", dtypes=_FLOATS),
+    _row("exp(src[, dst]) -> dst", "Exponential.", cuda="exp", dtypes=_FLOATS),
+    _row("log(src[, dst]) -> dst", "Natural logarithm.", cuda="log", dtypes=_FLOATS),
+    _row(
+        "pow(src, power[, dst]) -> dst",
+        "Each element to the power.",
+        cuda="pow",
+        dtypes="8U 16U 16S 32S 32F 64F",
+        note="A negative number to a power that is no integer is the power of its absolute value.",
+    ),
+    _row(
+        "compare(src1, src2, cmpop[, dst]) -> dst",
+        "255 where the comparison holds, else 0.",
+        cuda="compare",
+        scalars=_EITHER,
+        dtypes=_NUMBERS,
+        cuda_call=_SCALAR.format("compare"),
+    ),
+    _row(
+        "bitwise_and(src1, src2[, dst[, mask]]) -> dst",
+        "Bits set in both.",
+        cuda="bitwise_and",
+        scalars=_EITHER,
+        dtypes="8U 16U 32S",
+        cleared=_MASK,
+        cuda_call=_SCALAR_BITS.format("bitwise_and"),
+    ),
+    _row(
+        "bitwise_or(src1, src2[, dst[, mask]]) -> dst",
+        "Bits set in either.",
+        cuda="bitwise_or",
+        scalars=_EITHER,
+        dtypes="8U 16U 32S",
+        cleared=_MASK,
+        cuda_call=_SCALAR_BITS.format("bitwise_or"),
+    ),
+    _row(
+        "bitwise_xor(src1, src2[, dst[, mask]]) -> dst",
+        "Bits set in one of the two.",
+        cuda="bitwise_xor",
+        scalars=_EITHER,
+        dtypes="8U 16U 32S",
+        cleared=_MASK,
+        cuda_call=_SCALAR_BITS.format("bitwise_xor"),
+    ),
+    _row(
+        "bitwise_not(src[, dst[, mask]]) -> dst",
+        "All bits inverted.",
+        cuda="bitwise_not",
+        dtypes="8U 16U 32S",
+        cleared=_MASK,
+    ),
+    _row(
+        "lshift(src, val[, dst]) -> dst",
+        "Bits shifted left by val, a number or one number per channel.",
+        cuda="lshift",
+        dtypes="8U 16U 32S",
+        reference=True,
+        note=_NO_SATURATION_NOTE,
+    ),
+    _row(
+        "rshift(src, val[, dst]) -> dst",
+        "Bits shifted right by val, a number or one number per channel.",
+        cuda="rshift",
+        dtypes="8U 16U 16S 32S",
+        reference=True,
+        note="A signed number keeps its sign.",
+    ),
+    _row(
+        "min(src1, src2[, dst]) -> dst",
+        "The lesser of two images, or of an image and a scalar.",
+        cuda="min",
+        scalars=_EITHER,
+        dtypes=_NUMBERS,
+        cuda_call=_SCALAR.format("min"),
+    ),
+    _row(
+        "max(src1, src2[, dst]) -> dst",
+        "The greater of two images, or of an image and a scalar.",
+        cuda="max",
+        scalars=_EITHER,
+        dtypes=_NUMBERS,
+        cuda_call=_SCALAR.format("max"),
+    ),
+    _row(
+        "inRange(src, lowerb, upperb[, dst]) -> dst",
+        "255 where all channels lie between the bounds, else 0.",
+        cuda="inRange",
+        scalars=("lowerb", "upperb"),
+        dtypes=_NUMBERS,
+        note="On CUDA the bounds are scalars, not images.",
+    ),
+    _row(
+        "threshold(src, thresh, maxval, type[, dst]) -> retval, dst",
+        "Pixels set by comparing them with a threshold.",
+        cuda="threshold",
+        dtypes="8U 16U 16S 32F 64F",
+        unpooled=(When("type", bit="THRESH_DRYRUN"),),
+    ),
+    _row(
+        "magnitude(x, y[, magnitude]) -> magnitude",
+        "Length of the vectors (x, y).",
+        cuda="magnitude",
+        pooled=("magnitude",),
+        dtypes=_FLOATS,
+        note="With Intel's IPP the last bit depends on where the result lies in memory.",
+    ),
+    _row(
+        "magnitudeSqr(x, y[, magnitude]) -> magnitude",
+        "Squared length of the vectors (x, y).",
+        cuda="magnitudeSqr",
+        pooled=("magnitude",),
+        dtypes="32F",
+        reference=True,
+    ),
+    _row(
+        "phase(x, y[, angle[, angleInDegrees]]) -> angle",
+        "Angle of the vectors (x, y), to about 0.3 degrees.",
+        cuda="phase",
+        pooled=("angle",),
+        dtypes=_FLOATS,
+    ),
+    _row(
+        "cartToPolar(x, y[, magnitude[, angle[, angleInDegrees]]]) -> magnitude, angle",
+        "Length and angle of the vectors (x, y).",
+        cuda="cartToPolar",
+        pooled=("magnitude", "angle"),
+        dtypes=_FLOATS,
+    ),
+    _row(
+        "polarToCart(magnitude, angle[, x[, y[, angleInDegrees]]]) -> x, y",
+        "The vectors of these lengths and angles.",
+        cuda="polarToCart",
+        pooled=("x", "y"),
+        dtypes=_FLOATS,
+    ),
+    _row(
+        "convertScaleAbs(src[, dst[, alpha[, beta]]]) -> dst",
+        "Absolute value of src * alpha + beta as 8-bit integers, saturated.",
+        cuda="abs",
+        dtypes=_NUMBERS,
+        cuda_call="GpuMat.convertTo to 32F with alpha and beta, abs, GpuMat.convertTo to 8U",
+    ),
+    _row(
+        "convertTo(src, rtype[, dst[, alpha[, beta]]]) -> dst",
+        "src * alpha + beta in another element type, rounded and saturated.",
+        cuda="GpuMat.convertTo",
+        dtypes=_NUMBERS,
+        reference=True,
+        cuda_call="mat.convertTo(rtype, alpha, beta, stream, dst)",
+        note="rtype is a depth such as cv2.CV_32F; the channels stay.",
+    ),
+    _row(
+        "normalize(src, dst[, alpha[, beta[, norm_type[, dtype[, mask]]]]]) -> dst",
+        "Scaled so that the norm, or the range, becomes what is asked for.",
+        cuda="normalize",
+        dtypes="8U 16U 16S 32F 64F",
+        cleared=_MASK,
+        cuda_call="normalize(src, alpha, beta, norm_type, dtype, dst, mask, stream)",
+    ),
+    _row(
+        "LUT(src, lut[, dst]) -> dst",
+        "Each byte replaced by the table's entry.",
+        cuda="createLookUpTable",
+        dtypes="8U",
+        cuda_call="createLookUpTable(lut).transform(src, dst, stream); the table has 256 entries "
+        "of 8U",
+    ),
+    _row(
+        "gemm(src1, src2, alpha, src3, beta[, dst[, flags]]) -> dst",
+        "Matrix product: alpha * src1 * src2 + beta * src3.",
+        cuda="gemm",
+        dtypes=_FLOATS,
+        channels=(1, 2),
+        cuda_call="needs a build with cuBLAS",
+    ),
+    _row(
+        "dft(src[, dst[, flags[, nonzeroRows]]]) -> dst",
+        "Fourier transform.",
+        cuda="dft",
+        dtypes=_FLOATS,
+        channels=(1, 2),
+        cleared=(When("nonzeroRows"),),
+        cuda_call="dft(src, dft_size, dst, flags, stream); a real source gives (H, W // 2 + 1, 2)",
+    ),
+    _row(
+        "mulSpectrums(a, b, flags[, c[, conjB]]) -> c",
+        "Product of two spectra, element by element.",
+        cuda="mulSpectrums",
+        pooled=("c",),
+        dtypes=_FLOATS,
+        channels=(1, 2),
+        note="On CUDA the spectra have two channels of 32F.",
+    ),
+    _row(
+        "mulAndScaleSpectrums(a, b, flags, scale[, c[, conjB]]) -> c",
+        "Product of two spectra, element by element, times scale.",
+        cuda="mulAndScaleSpectrums",
+        pooled=("c",),
+        dtypes="32F",
+        channels=(2,),
+        reference=True,
+    ),
+)

@@ -1,0 +1,147 @@
+"""Rows: edges, corners, shapes, motion."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from edgevision.cv.operation import Operation, When
+
+__all__ = ["ROWS"]
+
+_row = partial(Operation, group="Edges, shapes and motion", channels=(1,))
+_points = partial(_row, pooled=())
+
+
+ROWS = (
+    _row(
+        "Canny(image, threshold1, threshold2[, edges[, apertureSize[, L2gradient]]]) -> edges",
+        "Edges, 255 on 0.",
+        cuda="createCannyEdgeDetector",
+        pooled=("edges",),
+        dtypes="8U",
+        channels=(1, 3),
+        cuda_call="createCannyEdgeDetector(low, high, aperture, L2gradient).detect(image, edges, "
+        "stream)",
+        note="Canny(dx, dy, threshold1, threshold2) is the other form; its result is pooled when "
+        "threshold2 is given by name.",
+    ),
+    _points(
+        "HoughLines(image, rho, theta, threshold[, lines[, srn[, stn[, min_theta[, max_theta]]]]])"
+        " -> lines",
+        "Lines as (rho, theta).",
+        cuda="createHoughLinesDetector",
+        cuda_call="createHoughLinesDetector(rho, theta, threshold, doSort, maxLines)"
+        ".detect(src, lines, stream) -> (1, N, 2)",
+    ),
+    _points(
+        "HoughLinesP(image, rho, theta, threshold[, lines[, minLineLength[, maxLineGap]]]) -> "
+        "lines",
+        "Line segments as (x1, y1, x2, y2).",
+        cuda="createHoughSegmentDetector",
+        cuda_call="createHoughSegmentDetector(rho, theta, minLineLength, maxLineGap, maxLines, "
+        "threshold)"
+        ".detect(src, lines, stream) -> (1, N, 4)",
+    ),
+    _points(
+        "HoughCircles(image, method, dp, minDist[, circles[, param1[, param2[, minRadius"
+        "[, maxRadius]]]]]) -> circles",
+        "Circles as (x, y, radius).",
+        cuda="createHoughCirclesDetector",
+        cuda_call="createHoughCirclesDetector(dp, minDist, cannyThreshold, votesThreshold, "
+        "minRadius, "
+        "maxRadius, maxCircles).detect(src, circles, stream)",
+    ),
+    _row(
+        "cornerHarris(src, blockSize, ksize, k[, dst[, borderType]]) -> dst",
+        "Harris's measure of a corner, 32F.",
+        cuda="createHarrisCorner",
+        dtypes="8U 32F",
+        cuda_call="createHarrisCorner(srcType, blockSize, ksize, k, borderType).compute(src, dst, "
+        "stream)",
+    ),
+    _row(
+        "cornerMinEigenVal(src, blockSize[, dst[, ksize[, borderType]]]) -> dst",
+        "The lesser eigenvalue of the gradient matrix, 32F.",
+        cuda="createMinEigenValCorner",
+        dtypes="8U 32F",
+        cuda_call="createMinEigenValCorner(srcType, blockSize, ksize, borderType)"
+        ".compute(src, dst, stream)",
+    ),
+    _points(
+        "goodFeaturesToTrack(image, maxCorners, qualityLevel, minDistance[, corners[, mask[, "
+        "blockSize"
+        "[, useHarrisDetector[, k]]]]]) -> corners",
+        "Strong corners as (x, y), strongest first.",
+        cuda="createGoodFeaturesToTrackDetector",
+        dtypes="8U 32F",
+        cuda_call="createGoodFeaturesToTrackDetector(srcType, maxCorners, qualityLevel, "
+        "minDistance, "
+        "blockSize, useHarrisDetector, harrisK).detect(image, corners, mask, stream)",
+    ),
+    _row(
+        "matchTemplate(image, templ, method[, result[, mask]]) -> result",
+        "How well a template fits at each place.",
+        cuda="createTemplateMatching",
+        pooled=("result",),
+        dtypes="8U 32F",
+        channels=(1, 3),
+        cuda_call="createTemplateMatching(srcType, method).match(image, templ, result, stream); no "
+        "mask",
+    ),
+    _row(
+        "connectedComponents(image[, labels[, connectivity[, ltype]]]) -> retval, labels",
+        "Number of blobs, and the label of each pixel.",
+        cuda="connectedComponents",
+        pooled=("labels",),
+        dtypes="8U",
+        cuda_call="connectedComponents(image, labels, connectivity, ltype): 8-way, 32S, no number",
+        note="CUDA numbers the labels otherwise.",
+    ),
+    _row(
+        "connectedComponentsWithStats(image[, labels[, stats[, centroids[, connectivity[, "
+        "ltype]]]]])"
+        " -> retval, labels, stats, centroids",
+        "Blobs with their boxes, areas and centres.",
+        no_cuda="cv2.cuda labels but counts nothing: cv2.cuda.connectedComponents",
+        pooled=("labels",),
+        dtypes="8U",
+    ),
+    _row(
+        "connectedComponentsWithAlgorithm(image, connectivity, ltype, ccltype[, labels])"
+        " -> retval, labels",
+        "Blobs, by an algorithm of choice.",
+        cuda="connectedComponentsWithAlgorithm",
+        pooled=("labels",),
+        dtypes="8U",
+        note="CUDA numbers the labels otherwise.",
+    ),
+    _row(
+        "distanceTransform(src, distanceType, maskSize[, dst[, dstType]]) -> dst",
+        "Distance to the nearest zero.",
+        no_cuda="cv2.cuda has none",
+        dtypes="8U",
+    ),
+    _row(
+        "calcOpticalFlowFarneback(prev, next, flow, pyr_scale, levels, winsize, iterations, poly_n,"
+        " poly_sigma, flags) -> flow",
+        "Motion of each pixel as (dx, dy), 32F.",
+        cuda="FarnebackOpticalFlow_create",
+        pooled=("flow",),
+        dtypes="8U",
+        unpooled=(When("flags", bit="OPTFLOW_USE_INITIAL_FLOW"),),
+        cuda_call="FarnebackOpticalFlow_create(numLevels, pyrScale, fastPyramids, winSize, "
+        "numIters, "
+        "polyN, polySigma, flags).calc(I0, I1, flow, stream)",
+    ),
+    _points(
+        "calcOpticalFlowPyrLK(prevImg, nextImg, prevPts, nextPts[, status[, err[, winSize[, "
+        "maxLevel"
+        "[, criteria[, flags[, minEigThreshold]]]]]]]) -> nextPts, status, err",
+        "Motion of given points.",
+        cuda="SparsePyrLKOpticalFlow_create",
+        dtypes="8U",
+        channels=(1, 3),
+        cuda_call="SparsePyrLKOpticalFlow_create(winSize, maxLevel, iters, useInitialFlow)"
+        ".calc(prevImg, nextImg, prevPts, nextPts, status, err, stream); points are (1, N, 2)",
+    ),
+)
