@@ -125,6 +125,16 @@ def test_an_appearance_that_is_over_is_told_with_its_frame_and_so_is_its_end() -
     assert len(shown.detections) == 1
 
 
+def test_an_appearance_is_not_forgotten_over_a_later_change() -> None:
+    camera = Camera(min_interval_s=1)
+    camera.see()
+    camera.show("person")
+    for _ in range(8):
+        camera.show("", {"mode": "night"})
+    assert camera.counts == [{}, {"person": 1}, {}]
+    assert camera.sent[2].changed == ("counts.person", "values.mode")
+
+
 def test_a_disappearance_that_is_over_is_not_told() -> None:
     camera = Camera(min_interval_s=1)
     for found in ("person", "", "person", "person", "person", "person"):

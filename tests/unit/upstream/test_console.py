@@ -202,16 +202,32 @@ def test_lines_appear_above_a_progress_bar() -> None:
 # --- for programs ---------------------------------------------------------------------------------
 
 
-def test_elsewhere_it_is_the_message_itself(capfdbinary: Any) -> None:
-    several = messages(3, text="Tür")
+PRINT = """
+import asyncio
+from edgevision.upstream.console import ConsoleUpstream
+from edgevision.upstream.settings import ConsoleSettings
+from tests.unit.upstream.helpers import messages
+
+async def main():
+    upstream = ConsoleUpstream(ConsoleSettings())
+    await upstream.start()
     print("before", end="|")
-    show(several, ConsoleUpstream(ConsoleSettings()))
+    for message in messages(3, text="Tür"):
+        await upstream.send(message)
     print("after")
-    sys.stdout.flush()
-    lines = capfdbinary.readouterr().out.split(b"\n")
-    assert lines[0] == b"before|" + several[0].encode()
-    assert lines[1:3] == [message.encode() for message in several[1:]]
-    assert lines[3] == b"after"
+    await upstream.stop()
+
+asyncio.run(main())
+"""
+
+
+def test_elsewhere_it_is_the_message_itself_in_order_with_other_output() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-c", PRINT]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+    assert done.stderr == b""
+    lines = [message.encode() for message in messages(3, text="Tür")]
+    assert done.stdout == b"before|" + b"\n".join([*lines, b"after", b""])
 
 
 class Terminal:

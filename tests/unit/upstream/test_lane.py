@@ -157,6 +157,24 @@ def test_a_full_queue_makes_the_sender_wait_while_the_upstream_moves() -> None:
     run(main())
 
 
+def test_a_slow_upstream_loses_nothing_however_long_it_takes() -> None:
+    class Slow(TroubledUpstream):
+        async def send(self, message: Any) -> None:
+            await asyncio.sleep(0.02)
+            await super().send(message)
+
+    async def main() -> None:
+        upstream = Slow()
+        lane = Lane(upstream, delivery(queue=2, give_up_after_s=0.1))
+        await lane.start()
+        for message in messages(15):
+            await lane.put(message)
+        await lane.stop(5)
+        assert lane.statistics() == LaneStatistics("troubled", 15, 15, {}, 0)
+
+    run(main())
+
+
 def test_an_upstream_that_hangs_holds_the_sender_up_once() -> None:
     async def main() -> None:
         never = asyncio.Event()
@@ -205,6 +223,9 @@ def test_one_that_swallows_its_time_limit_holds_the_sender_up_once_too() -> None
         await stopping
         assert lane.statistics().lost == {"queue full": 4, "stopped": 1}
         upstream.left = True
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            if task.get_name() == "upstream-troubled":
+                await task  # ends well although it ends late
 
     run(main())
 

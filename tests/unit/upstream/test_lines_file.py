@@ -159,6 +159,15 @@ def test_rotates_before_it_is_too_large_and_keeps_some(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("max_bytes", "first"), [(41 * 3 - 1, [1, 2]), (41 * 3, [1, 2, 3])])
+def test_the_limit_is_exact(tmp_path: Path, max_bytes: int, first: list[int]) -> None:
+    path = tmp_path / "results.jsonl"
+    with opened(path, max_bytes=max_bytes) as file:
+        put(file, 1, 2, 3, 4)
+    assert numbers(Path(f"{path}.1")) == first
+    assert Path(f"{path}.1").stat().st_size <= max_bytes
+
+
 def test_keeps_none_when_told_so(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     with opened(path, max_bytes=41 * 2, keep=0, fsync=True) as file:

@@ -242,6 +242,10 @@ def test_rises_to_the_fewest_seen_while_it_was_confirmed() -> None:
     assert follow(Presence(0.5, 0.0), [1, 0, 1, 1, 1]) == [0, 0, 0, 0, 1]
 
 
+def test_a_fall_after_a_rise_begins_anew() -> None:
+    assert follow(Presence(0.5, 0.5), [2, 2, 2, 3, 1, 1, 1]) == [0, 0, 2, 2, 2, 2, 1]
+
+
 def test_without_delays_it_is_what_is_seen() -> None:
     counts = [0, 3, 1, 0, 2]
     assert follow(Presence(0.0, 0.0), counts) == counts
