@@ -53,6 +53,11 @@ class Ledger:
         self._working = 0
         self._delivering = 0
 
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for the worker at this moment."""
+        return self._queued
+
     def capture(self) -> None:
         """The source delivered a frame, which now waits for the worker."""
         with self._lock:

@@ -78,6 +78,7 @@ class Worker:
         self._reported: set[str] = set()
         self._latency_s = [0.0] * _LATENCIES
         self._delivered = 0
+        self._taken_ns = 0
         self.pipeline: Pipeline | None = None
         self.error: Exception | None = None
         self.restarts = 0
@@ -155,6 +156,13 @@ class Worker:
                 if self._quit.is_set() or (self._finish.is_set() and ready.empty()):
                     return
                 continue
+            now_ns = time.monotonic_ns()
+            cause = self._too_late(item, now_ns)
+            if cause is not None:
+                self._ledger.drop_queued(cause)
+                self._queues.free.put(item)
+                continue
+            self._taken_ns = now_ns
             self._ledger.take()
             if self._quit.is_set():
                 self._ledger.drop_working("stopped")
@@ -164,16 +172,25 @@ class Worker:
             if self.pipeline is None or (self._finish.is_set() and ready.empty()):
                 return
 
+    def _too_late(self, slot: Slot, now_ns: int) -> str | None:
+        """Say why a frame whose turn has come is not processed, or None.
+
+        Under ``latest`` a frame that waited already when the last one was taken (or nearly so)
+        gives way to a newer one. That keeps the age of a result below two stage times when stages
+        are slower than the camera; a camera that is faster only for a moment loses nothing.
+        """
+        if self._max_age_ns is not None and now_ns - slot.captured_ns > self._max_age_ns:
+            return "stale"
+        limit_ns = self._taken_ns + (now_ns - self._taken_ns) // 8
+        if self._policy == "latest" and slot.captured_ns < limit_ns and self._ledger.waiting > 1:
+            return "overrun"
+        return None
+
     def _process(self, slot: Slot) -> None:
         """Run the stages on one frame, which the ledger counts as being worked on."""
         pipeline, ledger = self.pipeline, self._ledger
         if pipeline is None or slot.image is None:
             raise RuntimeError("a frame without pipeline or image")
-        limit = self._max_age_ns
-        if limit is not None and time.monotonic_ns() - slot.captured_ns > limit:
-            ledger.drop_working("stale")
-            self._queues.free.put(slot)
-            return
         self.sequence = slot.sequence
         frame = Frame(
             slot.image,
