@@ -38,9 +38,10 @@ class SyntheticSource(Source):
     - ``qr`` and ``aruco``: a code without its margin (``codes``), its content in the data column
       ``text``. Of four boards two stand and two are carried.
 
-    The values are ``lighting`` (factor on the brightness, 1 is normal) and ``covered``,
-    ``defocused`` and ``moved``, which say whether the camera is interfered with. A covered lens
-    shows no objects.
+    The values are ``lighting`` (factor on the brightness, 1 is normal); ``covered``, ``defocused``
+    and ``moved``, which say whether the camera is interfered with; and ``partial``, label and box
+    of what shows less than that, for which a detector earns neither praise nor blame. A covered
+    lens shows no objects.
 
     Without ``frames`` the source is a live camera that never ends; with it, a finite one. It starts
     from the first frame each time it is opened. Values may be text, as they come from a URI.

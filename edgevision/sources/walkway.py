@@ -125,17 +125,20 @@ class Walkway:
         for number, thing in enumerate(things, 1):
             if thing.paint is not None:
                 lay(image, self._owner, thing.paint, number if thing.label else 0)
-        objects = visible(self._owner, things, with_text=self._codes > 0)
+        objects, partial = visible(self._owner, things, with_text=self._codes > 0)
         tamper.apply(image, time_s)
         self._expose(image, index, gain)
         covered = tamper.covered(time_s) > 0.5
+        if covered:
+            objects, partial = Detections.empty(), []
         values = {
+            "partial": partial,
             "lighting": round(gain, 4),
             "covered": covered,
             "defocused": tamper.defocused(time_s),
             "moved": moved,
         }
-        return Truth(Detections.empty() if covered else objects, values)
+        return Truth(objects, values)
 
     def _light(self, time_s: float) -> tuple[float, float]:
         """Return the brightness, 1 is normal, and how much the sun shines, 0 to 1."""

@@ -115,16 +115,22 @@ def lay(image: NDArray[Any], owner: NDArray[Any], paint: Paint, number: int) -> 
         owner[where][paint.mask > 127] = number
 
 
-def visible(owner: NDArray[Any], things: Sequence[Thing], with_text: bool) -> Detections:
+def visible(
+    owner: NDArray[Any], things: Sequence[Thing], with_text: bool
+) -> tuple[Detections, list[dict[str, Any]]]:
     """Return the boxes of what shows of each thing that has a label.
 
     Args:
         owner: as `lay` left it, each thing's number being its index plus 1.
         things: in the order of their numbers.
         with_text: add the column ``text``.
+
+    Returns:
+        The rows of what shows enough of itself; label and box of what shows less.
     """
     rows: list[tuple[int, int, int, int]] = []
     seen: list[Thing] = []
+    partial: list[dict[str, Any]] = []
     for number, thing in enumerate(things, 1):
         paint = thing.paint
         if not thing.label or paint is None:
@@ -132,18 +138,24 @@ def visible(owner: NDArray[Any], things: Sequence[Thing], with_text: bool) -> De
         height, width = paint.alpha.shape
         part = owner[paint.top : paint.top + height, paint.left : paint.left + width]
         shows = cv2.inRange(part, (number,), (number,))
-        if cv2.countNonZero(shows) < max(_VISIBLE[thing.label] * thing.surface_px, 1):
+        surface = cv2.countNonZero(shows)
+        if not surface:
             continue
         x, y, width, height = cv2.boundingRect(shows)
         x, y = x + paint.left, y + paint.top
-        rows.append((x, y, x + width, y + height))
+        box = (x, y, x + width, y + height)
+        if surface < _VISIBLE[thing.label] * thing.surface_px:
+            partial.append({"label": thing.label, "box_xyxy": list(box)})
+            continue
+        rows.append(box)
         seen.append(thing)
     if not rows:
-        return Detections.empty()
-    return Detections(
+        return Detections.empty(), partial
+    found = Detections(
         rows,
         1.0,
         [thing.label for thing in seen],
         [thing.track_id for thing in seen],
         {"text": [thing.text for thing in seen]} if with_text else None,
     )
+    return found, partial

@@ -236,6 +236,21 @@ def test_faces_and_codes_have_their_rows() -> None:
     assert seen["aruco"] == {"1", "2"}
 
 
+def test_what_shows_too_little_is_listed_apart() -> None:
+    source = opened(people=6, seed=3)
+    slot = Slot()
+    smallest, listed = 1e9, 0
+    for i in range(0, 300, 10):
+        _, truth = read(source, i, slot)
+        boxes = [row["box_xyxy"] for row in truth.values["partial"]]
+        listed += len(boxes)
+        rows = truth.objects.box_xyxy.tolist()
+        assert not [box for box in boxes if box in rows]
+        smallest = min([smallest, *((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in rows)])
+    assert listed > 10
+    assert smallest > 500
+
+
 def test_codes_are_what_their_truth_says() -> None:
     image, truth = read(opened(people=0, codes=2), 0)
     rows = {row.label: row for row in truth.objects}
