@@ -47,7 +47,7 @@ def json_value(value: Any, depth: int = 0) -> Any:
 
     Kept as they are: text, integers of up to 64 bits, finite floats, truth values, None, and
     mappings and sequences of those. Converted: NaN and infinities to None (JSON has neither), NumPy
-    scalars and arrays of up to 10,000 elements, float32 to the shortest decimals that mean it,
+    scalars and arrays of up to 10,000 elements, float32 to 7 significant digits,
     tuples and sets to lists (sets in sorted order), keys that are integers to text, enumerations
     to their value, paths to text, dates to ISO 8601 (with a time zone: UTC, milliseconds), spans of
     time to seconds, and lone surrogates, which UTF-8 cannot hold, to U+FFFD.

@@ -165,10 +165,10 @@ def test_plain_json_stays_as_it_is(value: Any) -> None:
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=20))
-def test_float32_keeps_its_meaning(numbers: list[float]) -> None:
+def test_float32_keeps_7_digits(numbers: list[float]) -> None:
     column = np.array(numbers, np.float32)
     back = np.array(json_value(column), np.float64).astype(np.float32)
-    np.testing.assert_allclose(back, column, rtol=3e-7, atol=0)
+    np.testing.assert_allclose(back, column, rtol=5.1e-7, atol=0)
 
 
 @pytest.mark.parametrize(
