@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import time
+from functools import partial
 
 from edgevision import Frame, Stage
 from edgevision.result import Result
@@ -64,7 +65,7 @@ async def measure(
 
     motion = load("motion")
     specs = [
-        CameraSpec(f"cam{i}", lambda url=url: open_source(url), [Stamps, motion])
+        CameraSpec(f"cam{i}", partial(open_source, url), [Stamps, motion])
         for i, url in enumerate(urls)
     ]
     runner = Runner(specs, on_result=note)
@@ -102,7 +103,7 @@ async def measure(
         "frames": sum(len(seen) for seen in numbers.values()),
         "lost_by_survivors": sum(lost.values()),
         "back_s": back_s,
-        "latency_p95_ms": round(max(c.latency_p95_ms for c in status.values()), 1),
+        "latency_p95_ms": round(max(c.latency_p95_ms or 0.0 for c in status.values()), 1),
     }
 
 
