@@ -16,17 +16,14 @@ from __future__ import annotations
 import gc
 import sys
 from contextvars import ContextVar, Token
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-__all__ = ["POISON", "Arena", "Lane", "current", "enter", "leave"]
+__all__ = ["POISON", "Arena", "current", "enter", "leave"]
 
 POISON = 0xA5
 """The byte written over every released buffer while poisoning is on."""
-
-Lane: TypeAlias = "list[Any]"
-"""The free buffers of one operation; the next to hand out is the last."""
 
 _current: ContextVar[Arena | None] = ContextVar("edgevision_arena", default=None)
 
@@ -48,38 +45,36 @@ class Arena:
         poison: as above; may be switched between two frames.
     """
 
-    __slots__ = ("_lanes", "_used", "owner", "poison")
+    __slots__ = ("_free", "_used", "owner", "poison")
 
     def __init__(self, *, poison: bool = False) -> None:
-        self._lanes: dict[str, Lane] = {}
-        self._used: list[tuple[Lane, Any, str]] = []
+        # The free buffers of each operation; the next to hand out is the last.
+        self._free: dict[str, list[Any]] = {}
+        # Operation, buffer and owner of what is in use, in the order of the calls.
+        self._used: list[tuple[str, Any, str]] = []
         self.owner = ""
         self.poison = poison
 
-    def take(self, operation: str = "") -> tuple[Lane, Any]:
-        """Return the operation's lane and a buffer from it, or None where it has none free.
+    def take(self, operation: str = "") -> Any:
+        """Return a free buffer of the operation, or None if it has none.
 
         A buffer that is taken and not `put` back (because the call raised) is forgotten.
         """
-        lane = self._lanes.get(operation)
-        if lane is None:
-            lane = self._lanes[operation] = []
-        # Two threads may both see the last buffer; the one that comes second finds none.
         try:
-            return lane, lane.pop() if lane else None
-        except IndexError:
-            return lane, None
+            return self._free[operation].pop()
+        except (KeyError, IndexError):
+            return None
 
-    def put(self, lane: Lane, buffer: Any) -> None:
-        """Keep ``buffer``, in use until the frame's release, to hand out from ``lane`` again."""
-        self._used.append((lane, buffer, self.owner))
+    def put(self, operation: str, buffer: Any) -> None:
+        """Count ``buffer`` as in use; from the frame's release on, `take` hands it out again."""
+        self._used.append((operation, buffer, self.owner))
 
     @property
     def nbytes(self) -> int:
         """Bytes of host memory held, in use or free."""
         held = [buffer for _, buffer, _ in self._used]
-        for lane in self._lanes.values():
-            held += lane
+        for free in self._free.values():
+            held += free
         return sum(buffer.nbytes for buffer in held if isinstance(buffer, np.ndarray))
 
     def release(self) -> tuple[str, ...]:
@@ -89,40 +84,44 @@ class Arena:
         a buffer and finds nothing.
         """
         used, self._used = self._used, []
-        if self.poison:
-            return _release_poisoned(used)
-        # Backwards, so that the n-th call finds the n-th buffer on top of its lane.
-        for lane, buffer, _ in reversed(used):
-            lane.append(buffer)
-        return ()
+        kept = _poison(used) if self.poison else ()
+        free = self._free
+        # Backwards, so that the n-th call finds the n-th buffer last in its list.
+        for operation, buffer, _ in reversed(used):
+            try:
+                free[operation].append(buffer)
+            except KeyError:
+                free[operation] = [buffer]
+        return kept
 
 
-def _references(used: list[tuple[Lane, Any, str]]) -> list[int]:
+def _references(used: list[tuple[str, Any, str]]) -> list[int]:
     """Count the references to each buffer, those of the arena's own book-keeping included."""
     return [sys.getrefcount(buffer) for _, buffer, _ in used]
 
 
 # What the count above is for a buffer that nobody else holds. Interpreters differ, so it is
 # measured.
-_UNSHARED_REFERENCES = _references([([], np.empty(0), "")])[0]
+_UNSHARED_REFERENCES = _references([("", np.empty(0), "")])[0]
 
 
-def _release_poisoned(used: list[tuple[Lane, Any, str]]) -> tuple[str, ...]:
+def _poison(used: list[tuple[str, Any, str]]) -> tuple[str, ...]:
+    """Overwrite all buffers, take those that somebody kept off the list, and name their owners."""
     counts = _references(used)
     if any(count > _UNSHARED_REFERENCES for count in counts):
         # A reference cycle, such as an exception's traceback, keeps nothing that anybody can use.
         gc.collect()
         counts = _references(used)
-    kept: list[str] = []
-    for (lane, buffer, owner), count in zip(reversed(used), reversed(counts), strict=True):
+    for _, buffer, _ in used:
         if isinstance(buffer, np.ndarray):
-            pixels = buffer.reshape(-1) if buffer.flags.c_contiguous else buffer
-            pixels.view(np.uint8).fill(POISON) if pixels is not buffer else buffer.fill(0)
-        if count > _UNSHARED_REFERENCES:
-            kept.append(owner)
-        else:
-            lane.append(buffer)
-    return tuple(reversed(kept))
+            if buffer.flags.c_contiguous:
+                buffer.reshape(-1).view(np.uint8).fill(POISON)
+            else:
+                buffer.fill(0)
+    shared = [count > _UNSHARED_REFERENCES for count in counts]
+    kept = tuple(owner for (_, _, owner), held in zip(used, shared, strict=True) if held)
+    used[:] = [entry for entry, held in zip(used, shared, strict=True) if not held]
+    return kept
 
 
 def enter(arena: Arena | None) -> Token[Arena | None]:

@@ -3,8 +3,8 @@
 The function looks at its first argument. An array goes to cv2; a GpuMat goes to the row's CUDA
 adapter, which is looked up once. Within a pipeline an image result is written into a buffer of the
 frame's arena; an explicit ``dst`` is left alone. Everything that depends on the row alone is worked
-out when the function is made, so that a call adds 0.1 to 0.2 us to cv2's own outside a pipeline and
-0.4 us within one.
+out when the function is made, so that a call adds 0.15 us to cv2's own outside a pipeline, and 0.3
+to 0.5 us within one, the release of the buffer included (tests/benchmarks/cv_arena.py).
 """
 
 from __future__ import annotations
@@ -48,19 +48,35 @@ def bind(row: Operation, native: Function, made: Made | None = None) -> Function
         return _planes(native, key, route)
     if len(row.pooled) > 1:
         return _several(row, native, key, route)
-    cleared = tuple(_test(when, row, made) for when in row.cleared)
-    unpooled = tuple(_test(when, row, made) for when in row.unpooled)
-    return _single(row, native, key, route, cleared, unpooled)
+    return _single(row, native, key, route, made)
 
 
-def _test(when: When, row: Operation, made: Made | None) -> Test:
-    """Turn a condition into a function of a call's arguments."""
-    name = when.parameter
-    if name.endswith("()"):
-        getter = getattr(made.host if made else None, name[:-2])
-        return lambda args, kwargs: when.holds(getter())
-    index = row.parsed.parameters.index(name)
-    return lambda args, kwargs: when.holds(args[index] if len(args) > index else kwargs.get(name))
+def _test(conditions: tuple[When, ...], row: Operation, made: Made | None) -> Test | None:
+    """Turn conditions into a function of a call's arguments that tells whether one holds."""
+    tests = []
+    for when in conditions:
+        name = when.parameter
+        if name.endswith("()"):
+            tests.append(_answer(when, getattr(made.host if made else None, name[:-2])))
+        else:
+            tests.append(_argument(when, row.parsed.parameters.index(name)))
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    return lambda args, kwargs: any(test(args, kwargs) for test in tests)
+
+
+def _answer(when: When, getter: Callable[[], Any]) -> Test:
+    holds = when.holds
+    return lambda args, kwargs: holds(getter())
+
+
+def _argument(when: When, index: int) -> Test:
+    name, holds = when.parameter, when.holds
+
+    def test(args: Args, kwargs: Kwargs) -> bool:
+        return holds(args[index] if len(args) > index else kwargs.get(name))
+
+    return test
 
 
 def _route(row: Operation, made: Made | None) -> Callable[[Args, Kwargs], Function | None]:
@@ -105,23 +121,19 @@ def _single(
     native: Function,
     key: str,
     route: Callable[[Args, Kwargs], Any],
-    cleared: tuple[Test, ...],
-    unpooled: tuple[Test, ...],
+    made: Made | None,
 ) -> Function:
-    """Run an operation with one image result.
-
-    Args:
-        row: what to run.
-        native: its CPU side.
-        key: names the row in the arena.
-        route: chooses the side when the first argument is no array.
-        cleared: when to zero the buffer first.
-        unpooled: when to give no buffer.
-    """
+    """Run an operation with one image result."""
     parsed = row.parsed
     name = row.pooled[0]
     index = parsed.parameters.index(name)
     result = parsed.returns.index(name) if len(parsed.returns) > 1 else -1
+    cleared = _test(row.cleared, row, made)
+    unpooled = _test(row.unpooled, row, made)
+    # In a call that ends before the result, only conditions on what stands before it can hold.
+    late = parsed.parameters[index:]
+    early = _test(tuple(w for w in row.unpooled if w.parameter not in late), row, made)
+    common = index if all(when.parameter in late for when in row.cleared) else -1
     current = arenas.current
     array = np.ndarray
 
@@ -134,26 +146,25 @@ def _single(
             arena = current()
             if arena is None:
                 return native(*args, **kwargs)
-            given = len(args)
-            if given > index:
-                if args[index] is not None:
-                    return native(*args, **kwargs)
-            elif kwargs and kwargs.get(name) is not None:
-                return native(*args, **kwargs)
-            if unpooled and any(test(args, kwargs) for test in unpooled):
-                return native(*args, **kwargs)
-            lane, buffer = arena.take(key)
-            if cleared and buffer is not None and any(test(args, kwargs) for test in cleared):
-                buffer.fill(0)
-            if given == index and not kwargs:
-                # By position: cv2 reads that faster than a keyword. Beside keywords it would be
-                # wrong where they belong to another form of the function, with other positions.
-                returned = native(*args, buffer)
-            elif given > index:
-                returned = native(*args[:index], buffer, *args[index + 1 :], **kwargs)
+            if len(args) == common and not kwargs:
+                if early and early(args, kwargs):
+                    return native(*args)
+                # By position: cv2 reads that faster than a name.
+                returned = native(*args, arena.take(key))
             else:
-                kwargs[name] = buffer
-                returned = native(*args, **kwargs)
+                given = args[index] if len(args) > index else kwargs.get(name)
+                if given is not None or (unpooled and unpooled(args, kwargs)):
+                    return native(*args, **kwargs)
+                buffer = arena.take(key)
+                if cleared and buffer is not None and cleared(args, kwargs):
+                    buffer.fill(0)
+                if len(args) > index:
+                    returned = native(*args[:index], buffer, *args[index + 1 :], **kwargs)
+                else:
+                    # By name: the other arguments may belong to another form of the function,
+                    # which has the result at another position.
+                    kwargs[name] = buffer
+                    returned = native(*args, **kwargs)
         except _REFUSED as error:
             if holds_gpu_mat(args, kwargs):
                 raise mixed_sides(row) from error
@@ -161,7 +172,7 @@ def _single(
         image = returned if result < 0 else returned[result]
         # A cv2.UMat among the arguments makes cv2 return one, and that is no buffer for arrays.
         if type(image) is array:
-            arena.put(lane, image)
+            arena.put(key, image)
         return returned
 
     return call
@@ -188,22 +199,22 @@ def _several(
                 return native(*args, **kwargs)
             values = list(args)
             taken = []
-            for lane_key, name, index, result in outputs:
+            for output, name, index, result in outputs:
                 if len(values) > index:
                     if values[index] is None:
-                        lane, values[index] = arena.take(lane_key)
-                        taken.append((lane, result))
+                        values[index] = arena.take(output)
+                        taken.append((output, result))
                 elif kwargs.get(name) is None:
-                    lane, kwargs[name] = arena.take(lane_key)
-                    taken.append((lane, result))
+                    kwargs[name] = arena.take(output)
+                    taken.append((output, result))
             returned = native(*values, **kwargs)
         except _REFUSED as error:
             if holds_gpu_mat(args, kwargs):
                 raise mixed_sides(row) from error
             raise
-        for lane, result in taken:
+        for output, result in taken:
             if type(returned[result]) is np.ndarray:
-                arena.put(lane, returned[result])
+                arena.put(output, returned[result])
         return returned
 
     return call
@@ -222,10 +233,10 @@ def _planes(native: Function, key: str, route: Callable[[Args, Kwargs], Any]) ->
         given = args[1] if len(args) > 1 else kwargs.get("mv")
         if arena is None or given is not None or type(image) is not np.ndarray:
             return native(*args, **kwargs)
-        taken = [arena.take(key) for _ in range(image.shape[2] if image.ndim == 3 else 1)]
-        planes = native(image, [buffer for _, buffer in taken])
-        for (lane, _), plane in zip(taken, planes, strict=True):
-            arena.put(lane, plane)
+        count = image.shape[2] if image.ndim == 3 else 1
+        planes = native(image, [arena.take(key) for _ in range(count)])
+        for plane in planes:
+            arena.put(key, plane)
         return planes
 
     return call

@@ -32,11 +32,11 @@ def zeros(shape: int | tuple[int, ...], dtype: DTypeLike = np.uint8) -> NDArray[
     arena = arenas.current()
     if arena is None:
         return np.zeros(shape, dtype)
-    lane, buffer = arena.take("zeros")
+    buffer = arena.take("zeros")
     wanted = (shape,) if isinstance(shape, int) else tuple(shape)
     if isinstance(buffer, np.ndarray) and buffer.shape == wanted and buffer.dtype == dtype:
         buffer.fill(0)
     else:
         buffer = np.zeros(wanted, dtype)
-    arena.put(lane, buffer)
+    arena.put("zeros", buffer)
     return buffer

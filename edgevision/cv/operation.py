@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -62,15 +63,17 @@ class When:
     equals: str = ""
     bit: str = ""
 
-    def holds(self, value: Any) -> bool:
-        """Tell whether the condition holds for an argument of this value."""
-        if value is None:
-            return False
+    @property
+    def holds(self) -> Callable[[Any], bool]:
+        """The function that tells whether the condition holds for an argument of a value."""
         if self.equals:
-            return bool(value == getattr(cv2, self.equals, None))
+            wanted = getattr(cv2, self.equals, None)
+            return lambda value: value is not None and bool(value == wanted)
         if self.bit:
-            return bool(int(value) & int(getattr(cv2, self.bit, 0)))
-        return bool(value) if isinstance(value, int | float) else True
+            bit = int(getattr(cv2, self.bit, 0))
+            return lambda value: value is not None and bool(int(value) & bit)
+        # A number is given when it is not 0; an image when it is there.
+        return lambda value: bool(value) if isinstance(value, int | float) else value is not None
 
     def __str__(self) -> str:
         if self.equals:
