@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgevision.detections import Detections
 from edgevision.errors import FrameReleasedError
+from edgevision.json_value import NotJsonError, json_value
 from edgevision.result import Event
 from edgevision.slot import Image
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from edgevision.truth import Truth
 
 __all__ = ["Frame"]
+
+_OUTPUT = re.compile("[A-Za-z0-9_-]{1,64}")
+_UINT8 = np.dtype(np.uint8)
 
 
 class Frame:
@@ -87,21 +92,25 @@ class Frame:
             FrameReleasedError: the pipeline has finished with this frame.
         """
         if self._image is None:
-            raise FrameReleasedError(
-                f"frame {self.sequence} of camera {self.camera!r} was used after its pipeline had "
-                "finished with it; copy what must outlive the frame: frame.image.copy()"
-            )
+            raise self._released()
         return self._image
 
     @image.setter
     def image(self, image: Image) -> None:
-        if not isinstance(image, np.ndarray) or image.ndim not in (2, 3):
+        if self._image is None:
+            raise self._released()
+        if (
+            not isinstance(image, np.ndarray)
+            or image.dtype != _UINT8
+            or (image.ndim != 2 and (image.ndim != 3 or image.shape[2] != 3))
+            or not image.size
+        ):
             what = type(image).__name__
             if isinstance(image, np.ndarray):
-                what = f"an array of shape {image.shape}"
+                what = f"{image.dtype} of shape {image.shape}"
             raise TypeError(
-                f"frame.image of camera {self.camera!r} must be an (H, W) or (H, W, C) array, "
-                f"got {what}"
+                f"frame.image of camera {self.camera!r} must be uint8 of shape (H, W, 3), BGR, or "
+                f"(H, W), gray; got {what}"
             )
         self._image = image
 
@@ -146,7 +155,8 @@ class Frame:
         ``image`` and areas count in pixels of ``image``.
 
         Args:
-            mask: (h, w) uint8; anything but 0 belongs to a blob, diagonal neighbours included.
+            mask: (h, w) uint8 or bool; what is not 0 belongs to a blob, diagonal neighbours
+                included.
             min_area: blobs of fewer pixels are left out, in pixels of ``image``.
             label: label of each box.
             max_blobs: the largest blobs are kept when there are more, so that a flickering mask
@@ -156,12 +166,14 @@ class Frame:
             What was appended: confidence 1, the blob's pixel count in ``data["area_px"]``.
 
         Raises:
-            ValueError: the mask is not (h, w) uint8.
+            ValueError: the mask is not (h, w) uint8 or bool, or it is empty.
         """
-        if mask.ndim != 2 or mask.dtype != np.uint8:
+        if mask.ndim != 2 or mask.dtype not in (_UINT8, np.bool_) or not mask.size:
             raise ValueError(
-                f"detect_blobs wants an (H, W) uint8 mask, got {mask.dtype} of shape {mask.shape}"
+                "detect_blobs wants an (H, W) uint8 or bool mask, got "
+                f"{mask.dtype} of shape {mask.shape}"
             )
+        mask = mask.view(np.uint8)
         # Row 0 is the background.
         statistics = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)[2][1:]
         width, height = self.size_wh
@@ -181,22 +193,30 @@ class Frame:
         """Send an event of the stage's own to ``output``, whatever the publish policy says.
 
         Args:
-            output: name of the output; letters, digits, ``-`` and ``_``.
-            body: what to send, JSON-serialisable; copied now, so it may be changed afterwards.
+            output: name of the output; up to 64 ASCII letters, digits, ``-`` and ``_``.
+            body: what to send; turned into plain JSON now (see `edgevision.json_value`), so it may
+                be changed afterwards.
 
         Raises:
-            ValueError: the name of the output holds other characters.
+            ValueError: the name of the output is none, or something in the body has no JSON form;
+                the message says where in the body.
             TypeError: the body is no mapping.
         """
-        if not output or not output.replace("-", "a").replace("_", "a").isalnum():
+        if not _OUTPUT.fullmatch(output):
             raise ValueError(
-                f"an output's name has letters, digits, '-' and '_' only, got {output!r}"
+                f"an output's name has up to 64 ASCII letters, digits, '-' and '_', got {output!r}"
             )
         if not isinstance(body, Mapping):
             raise TypeError(
                 f"frame.publish({output!r}, body) wants a mapping, got {type(body).__name__}"
             )
-        self.events.append(Event(output, dict(body), self._stage))
+        try:
+            self.events.append(Event(output, json_value(body), self._stage))
+        except NotJsonError as error:
+            place = "".join(f"[{part!r}]" for part in error.path)
+            raise ValueError(
+                f"frame.publish({output!r}, body): body{place}: {error.reason}"
+            ) from None
 
     def age_s(self) -> float:
         """Seconds since the capture ended, by the monotonic clock."""
@@ -208,6 +228,21 @@ class Frame:
         The pipeline calls this after the last stage. Detections and values stay.
         """
         self._image = None
+
+    def _state(self) -> tuple[Any, ...]:
+        """Return what `_restore` needs, before a stage that may be tried again."""
+        return self._image, self._detections, dict(self.values), len(self.events)
+
+    def _restore(self, state: tuple[Any, ...]) -> None:
+        """Undo what a stage has done since, but for pixels that were changed in place."""
+        self._image, self._detections, self.values, count = state
+        del self.events[count:]
+
+    def _released(self) -> FrameReleasedError:
+        return FrameReleasedError(
+            f"frame {self.sequence} of camera {self.camera!r} was used after its pipeline had "
+            "finished with it; copy what must outlive the frame: frame.image.copy()"
+        )
 
     def __repr__(self) -> str:
         shape = "released" if self._image is None else "x".join(map(str, self._image.shape))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import enum
-import sys
-import types
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from edgevision.errors import ParamError
+from edgevision.param_rules import Rules, UnsupportedTypeError
+from edgevision.param_type import MismatchError, ParamType, parse
+from edgevision.redaction import HIDDEN, redact
 from edgevision.suggestion import did_you_mean
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from edgevision.type_hint import resolve
 
 __all__ = ["REQUIRED", "Param", "ParamSpec", "collect", "validate"]
+
+_LONGEST_SHOWN = 100
 
 
 class _Required(enum.Enum):
@@ -29,27 +31,26 @@ class _Required(enum.Enum):
 REQUIRED = _Required.REQUIRED
 """The default of a Param that has none: it must be given."""
 
-_SCALARS: tuple[type, ...] = (bool, int, float, str, Path, type(None))
-
 
 @dataclass(frozen=True, eq=False)
 class ParamSpec:
     """What a class body's ``name: type = Param(...)`` declares.
 
     Attributes:
-        name: attribute and YAML key.
-        type: the annotation, resolved.
         default: the value without a setting, or REQUIRED.
         ge: smallest allowed value; ``gt`` excludes it.
         gt: see ``ge``.
         le: largest allowed value; ``lt`` excludes it.
         lt: see ``le``.
-        min_length: fewest characters or items.
-        max_length: most characters or items.
+        min_length: fewest characters, items or keys.
+        max_length: the most of them.
         pattern: regular expression that text must match.
         unit: physical unit, such as ``px``, ``s`` or ``1/s``.
         help: one line for people.
-        live: True if it may change while the stage runs.
+        live: True if it may change while the stage runs; else a change restarts the stage.
+        secret: True if its value is never shown.
+        name: attribute and YAML key.
+        type: the annotation, resolved.
         owner: name of the stage class, for messages.
     """
 
@@ -64,28 +65,30 @@ class ParamSpec:
     unit: str = ""
     help: str = ""
     live: bool = True
+    secret: bool = False
     name: str = ""
     type: Any = None
     owner: str = ""
-    _adapters: list[TypeAdapter[Any]] = field(default_factory=list, repr=False)
+    _kind: ParamType | None = field(default=None, repr=False)
+
+    def bind(self, owner: str, name: str, kind: Any) -> ParamSpec:
+        """Return the declaration as that of ``owner.name: kind``.
+
+        Raises:
+            UnsupportedTypeError: values of this type cannot come from YAML, or a rule does not fit.
+            MismatchError: the default breaks the declaration's own rules.
+        """
+        limits = {rule.name: getattr(self, rule.name) for rule in fields(Rules)}
+        parsed = parse(kind, Rules(**limits))
+        default = REQUIRED if self.default is REQUIRED else parsed.check(self.default)
+        return replace(self, default=default, owner=owner, name=name, type=kind, _kind=parsed)
 
     @property
-    def adapter(self) -> TypeAdapter[Any]:
-        """The pydantic validator, made when first needed since pydantic takes long to load."""
-        if not self._adapters:
-            from pydantic import Field, TypeAdapter
-
-            limits = {
-                key: getattr(self, key)
-                for key in ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
-                if getattr(self, key) is not None
-            }
-            extra: dict[str, Any] = {"unit": self.unit} if self.unit else {}
-            rules = Field(description=self.help or None, json_schema_extra=extra or None, **limits)
-            annotated: Any = Annotated
-            annotation = annotated[self.type, rules]
-            self._adapters.append(TypeAdapter(annotation, config={"allow_inf_nan": False}))
-        return self._adapters[0]
+    def kind(self) -> ParamType:
+        """The type with its rules."""
+        if self._kind is None:
+            raise TypeError("Param(...) belongs into the body of a Stage, behind `name: type =`")
+        return self._kind
 
     def check(self, value: Any) -> Any:
         """Return ``value`` as the declared type.
@@ -96,46 +99,46 @@ class ParamSpec:
         Raises:
             ParamError: names the stage, the parameter, the rule it broke and the value.
         """
-        from pydantic import ValidationError
-        from pydantic_core import PydanticSerializationError, to_json
-
         try:
-            text = to_json(value, inf_nan_mode="constants")
-            return self.adapter.validate_json(text, strict=True)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = "".join(f"[{part!r}]" for part in first["loc"] if isinstance(part, (int, str)))
+            return self.kind.check(value)
+        except MismatchError as error:
+            place = "".join(f"[{part!r}]" for part in error.place)
+            got = "another value" if self.secret else _shown(error.got)
             raise ParamError(
                 f"stage {self.owner}: parameter {self.name}{place} must be "
-                f"{self.describe_type()}, got {value!r} ({first['msg']})"
-            ) from error
-        except (PydanticSerializationError, ValueError) as error:
-            raise ParamError(
-                f"stage {self.owner}: parameter {self.name} must be {self.describe_type()}, "
-                f"got {value!r}"
-            ) from error
+                f"{error.wanted}{self._in_unit()}, got {got}"
+            ) from None
+
+    def fresh_default(self) -> Any:
+        """Return the default, copied where it could be changed in place."""
+        return copy.deepcopy(self.default)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of this parameter with its unit, help and default."""
-        schema = self.adapter.json_schema()
-        if self.default is not REQUIRED:
-            from pydantic_core import to_jsonable_python
-
-            schema["default"] = to_jsonable_python(self.default)
+        schema = self.kind.schema()
+        if self.help:
+            schema["description"] = self.help
+        if self.unit:
+            schema["unit"] = self.unit
+        if self.secret:
+            schema["writeOnly"] = True
+        elif self.default is not REQUIRED:
+            schema["default"] = _json(self.default)
         return schema
 
     def describe_type(self) -> str:
         """Return the type and its bounds for people, such as ``int >= 1 px``."""
-        return f"{_type_name(self.type)}{self._bounds()}{self._in_unit()}"
+        return f"{self.kind.text}{self._in_unit()}"
 
-    def _bounds(self) -> str:
-        signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-        parts = [
-            f"{sign} {getattr(self, key):g}"
-            for key, sign in signs.items()
-            if getattr(self, key) is not None
-        ]
-        return f" {', '.join(parts)}" if parts else ""
+    def describe_default(self) -> str:
+        """Return the default for people, as YAML would have it; ``required`` without one."""
+        if self.default is REQUIRED:
+            return "required"
+        if self.secret:
+            return HIDDEN
+        value = _json(self.default)
+        words = {None: "null", True: "true", False: "false"}
+        return words[value] if value is None or isinstance(value, bool) else repr(value)
 
     def _in_unit(self) -> str:
         return f" {self.unit}" if self.unit else ""
@@ -154,6 +157,7 @@ def Param(  # noqa: N802  # reads as the declaration that it is, beside pydantic
     unit: str = "",
     help: str = "",
     live: bool = True,
+    secret: bool = False,
 ) -> Any:
     """Declare a setting of a stage, in its class body.
 
@@ -162,23 +166,29 @@ def Param(  # noqa: N802  # reads as the declaration that it is, beside pydantic
     Literal, Enum, and tuples, lists, unions and string-keyed dictionaries of them.
 
     Args:
-        default: value without a setting; left out, the parameter must be given.
-        ge: smallest allowed value; ``gt`` excludes it.
+        default: value without a setting; left out, the parameter must be given. Each instance has
+            a copy of its own.
+        ge: smallest allowed number; ``gt`` excludes it. Bounds hold for every number in the value,
+            so that ``list[tuple[float, float]]`` may hold coordinates between 0 and 1.
         gt: see ``ge``.
-        le: largest allowed value; ``lt`` excludes it.
+        le: largest allowed number; ``lt`` excludes it.
         lt: see ``le``.
-        min_length: fewest characters or items.
-        max_length: most characters or items.
-        pattern: regular expression that text must match.
+        min_length: fewest characters, items or keys of the text, list or dictionary as a whole.
+        max_length: the most of them.
+        pattern: regular expression that every text in the value must match somewhere.
         unit: physical unit, such as ``px``, ``s`` or ``1/s``.
         help: one line for people; shown by ``edgevision stages`` and by editors.
-        live: False if the stage must be restarted to change it; the runner does so.
+        live: False if the stage must be restarted to change it; the pipeline then calls ``stop``
+            and ``start`` instead of ``changed``.
+        secret: True for a password or a key: its value never appears in messages or reports.
 
     Returns:
         A declaration that the class body turns into an attribute; typed Any so that the annotation
         decides what a type checker sees.
     """
-    return ParamSpec(default, ge, gt, le, lt, min_length, max_length, pattern, unit, help, live)
+    return ParamSpec(
+        default, ge, gt, le, lt, min_length, max_length, pattern, unit, help, live, secret
+    )
 
 
 def collect(
@@ -193,31 +203,33 @@ def collect(
         module: name of the module that text annotations are evaluated in.
 
     Raises:
-        TypeError: a Param without annotation or of a type that cannot come from YAML, a default
-            outside its bounds; names class and parameter.
+        TypeError: a Param without annotation, of a type that cannot come from YAML, with a rule
+            that fits no part of its type, or with a default that breaks its own rules; names class
+            and parameter.
     """
     specs: dict[str, ParamSpec] = {}
     for name, value in namespace.items():
         if not isinstance(value, ParamSpec):
             continue
-        if name not in annotations:
+        where = f"{owner}.{name}"
+        if annotations.get(name) is None:
+            raise TypeError(f"{where} = Param(...) needs a type: write `{name}: int = Param(...)`")
+        try:
+            specs[name] = value.bind(owner, name, resolve(annotations[name], module))
+        except UnsupportedTypeError as error:
+            raise TypeError(f"{where}: {error}") from None
+        except MismatchError as error:
+            place = "".join(f"[{part!r}]" for part in error.place)
             raise TypeError(
-                f"{owner}.{name} = Param(...) needs a type: write `{name}: int = Param(...)`"
-            )
-        kind = _resolve(owner, name, annotations[name], module)
-        _check_type(owner, name, kind)
-        spec = ParamSpec(
-            **{
-                key: getattr(value, key)
-                for key in ParamSpec.__dataclass_fields__
-                if key not in ("name", "type", "owner", "_adapters")
-            },
-            name=name,
-            type=kind,
-            owner=owner,
-        )
-        _check_default(spec)
-        specs[name] = spec
+                f"{where}: the default{place} must be {error.wanted} like any other value, "
+                f"got {_shown(error.got)}"
+            ) from None
+        except Exception as error:
+            raise TypeError(
+                f"{where}: the type {annotations[name]!r} is not known in module {module}: {error} "
+                "(a Param's type must be imported when the program runs, not for type checkers "
+                "only)"
+            ) from error
     return specs
 
 
@@ -234,72 +246,25 @@ def validate(
         known = ", ".join(specs) or "none"
         raise ParamError(
             f"stage {owner} has no parameter {unknown[0]!r}"
-            f"{did_you_mean(unknown[0], specs)} (it has: {known})"
+            f"{did_you_mean(str(unknown[0]), specs)} (it has: {known})"
         )
     return {name: specs[name].check(value) for name, value in values.items()}
 
 
-def _resolve(owner: str, name: str, annotation: Any, module: str) -> Any:
-    if not isinstance(annotation, str):
-        return annotation
-    scope = vars(sys.modules[module]) if module in sys.modules else {}
-    try:
-        return eval(annotation, dict(scope))
-    except Exception as error:
-        raise TypeError(
-            f"{owner}.{name}: the type {annotation!r} is not known in module {module}: {error}"
-        ) from error
+def _shown(value: Any) -> str:
+    """Return a value for a message: short, on one line and without credentials."""
+    text = redact(repr(value)).replace("\n", " ")
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
-def _check_type(owner: str, name: str, kind: Any) -> None:
-    if not _supported(kind):
-        raise TypeError(
-            f"{owner}.{name}: a Param cannot be of type {_type_name(kind)}, since it must come from"
-            " YAML and the module twin; use bool, int, float, str, Path, Literal, an Enum, or "
-            "tuples, lists, unions and dict[str, ...] of them"
-        )
-
-
-def _supported(kind: Any) -> bool:
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return True
-    if origin in (Union, types.UnionType):
-        return all(_supported(a) for a in arguments)
-    if origin in (tuple, list):
-        return all(a is Ellipsis or _supported(a) for a in arguments)
-    if origin is dict:
-        return arguments[0] is str and _supported(arguments[1])
-    if origin is not None:
-        return False
-    return kind is None or (
-        isinstance(kind, type) and (kind in _SCALARS or issubclass(kind, enum.Enum))
-    )
-
-
-def _check_default(spec: ParamSpec) -> None:
-    rules: dict[str, Callable[[Any, Any], bool]] = {
-        "ge": lambda value, bound: value >= bound,
-        "gt": lambda value, bound: value > bound,
-        "le": lambda value, bound: value <= bound,
-        "lt": lambda value, bound: value < bound,
-    }
-    for key, holds in rules.items():
-        bound = getattr(spec, key)
-        if bound is None:
-            continue
-        if isinstance(spec.default, (int, float)) and not holds(spec.default, bound):
-            raise TypeError(
-                f"{spec.owner}.{spec.name}: the default {spec.default!r} breaks its own bound "
-                f"{key}={bound!r}"
-            )
-
-
-def _type_name(kind: Any) -> str:
-    if get_origin(kind) is Literal:
-        return " | ".join(repr(value) for value in get_args(kind))
-    if get_origin(kind) is not None:
-        return str(kind).replace("typing.", "")
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return " | ".join(repr(member.value) for member in kind)
-    return getattr(kind, "__name__", str(kind))
+def _json(value: Any) -> Any:
+    """Return a parameter's value as JSON has it."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    return value

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from edgevision import arena as arenas
 from edgevision.arena import Arena
-from edgevision.errors import BufferKeptError, ConfigurationError, StageError
+from edgevision.caller import Caller
+from edgevision.errors import BufferKeptError, ConfigurationError, EdgeVisionError, StageError
+from edgevision.image_watch import ImageWatch
+from edgevision.param import validate
 from edgevision.redaction import redact
 from edgevision.stage import DropFrame, Stage
+from edgevision.stage_spec import OnError, StageSpec, StageStatistics, describe
 from edgevision.suggestion import did_you_mean
 
 if TYPE_CHECKING:
@@ -23,80 +25,6 @@ if TYPE_CHECKING:
     from edgevision.frame import Frame
 
 __all__ = ["OnError", "Pipeline", "StageSpec", "StageStatistics"]
-
-OnError = Literal["drop", "retry", "quarantine", "restart"]
-"""What happens when a stage raises, see `StageSpec`."""
-
-_MAX_REASONS = 32
-# An async hook that never returns must not hold its camera for ever.
-_ASYNC_TIMEOUT_S = 30.0
-
-
-@dataclass(slots=True)
-class StageSpec:
-    """How to make one stage of a pipeline, and what to do when it raises.
-
-    Attributes:
-        create: makes a new instance; called once for each camera and again at each restart.
-        name: what the stage is called; default the class name in lower case.
-        on_error: ``drop`` drops the frame; ``retry`` runs the stage once more on the same frame
-            and then drops it; ``quarantine`` lets frames pass the stage by after
-            ``max_consecutive_errors``; ``restart`` drops the frame and restarts the camera's
-            stages at once. With ``drop`` and ``retry`` the camera's stages are restarted after
-            ``max_consecutive_errors``.
-        max_consecutive_errors: see above.
-    """
-
-    create: Callable[[], Stage]
-    name: str = ""
-    on_error: OnError = "drop"
-    max_consecutive_errors: int = 10
-
-    @classmethod
-    def of(cls, stage: Stage | type[Stage] | StageSpec) -> StageSpec:
-        """Return ``stage`` as a StageSpec: an instance, a class or already a spec."""
-        if isinstance(stage, StageSpec):
-            return stage
-        if isinstance(stage, Stage):
-            return cls(lambda: stage, stage.name)
-        if isinstance(stage, type) and issubclass(stage, Stage):
-            return cls(stage)
-        raise TypeError(
-            f"a pipeline is made of Stage classes or instances, got {stage!r}"
-            + (" (decorate the function with @stage)" if inspect.isfunction(stage) else "")
-        )
-
-
-@dataclass(slots=True)
-class StageStatistics:
-    """What one stage has done since its camera started; written by the worker thread.
-
-    Attributes:
-        name: the stage's name in this pipeline.
-        frames: frames it was run on, including those it dropped or failed on.
-        total_ns: time spent in ``process``, in nanoseconds.
-        longest_ns: the longest single ``process``.
-        errors: how often it raised.
-        consecutive_errors: how often in a row until now.
-        drops: frames dropped with `DropFrame`, by reason.
-        last_error: the last exception's type and text, without credentials.
-        quarantined: True while frames pass it by.
-    """
-
-    name: str
-    frames: int = 0
-    total_ns: int = 0
-    longest_ns: int = 0
-    errors: int = 0
-    consecutive_errors: int = 0
-    drops: dict[str, int] = field(default_factory=dict)
-    last_error: str = ""
-    quarantined: bool = False
-
-    @property
-    def mean_ms(self) -> float:
-        """Mean time in ``process`` in milliseconds."""
-        return self.total_ns / self.frames * 1e-6 if self.frames else 0.0
 
 
 class Pipeline:
@@ -109,13 +37,30 @@ class Pipeline:
 
     All methods run on one thread, which for a camera is its worker thread. After ``process`` the
     frame may be read until ``release`` or the next ``process``; then its buffers are used again.
+    A pipeline that has been stopped may be started again.
 
     Args:
         stages: Stage instances, classes or `StageSpec`.
         camera: name of the camera, for the stages and for messages.
-        poison: overwrite released buffers and raise `BufferKeptError` for those a stage kept.
-        loop: event loop on which ``async def`` hooks run; default a private one, run while the
-            hook waits.
+        poison: overwrite released buffers, and raise `BufferKeptError` for those, and for pictures,
+            that a stage kept. Slow; for tests and for the search of a mistake.
+        loop: event loop, running on another thread, for ``async def`` hooks; default a private
+            one, which runs only while a hook is waited for.
+        async_timeout_s: an ``async def`` hook that takes longer is cancelled, which counts as an
+            error of its stage.
+
+    Attributes:
+        camera: see above.
+        specs: what the stages were made of.
+        stages: the stages in order.
+        statistics: what each of them has done.
+        active: index of the stage that runs now, -1 between two hooks; read by the watchdog.
+        active_since_ns: monotonic time at which the active stage was entered.
+
+    Raises:
+        ConfigurationError: a bad parameter, or one instance twice or in two cameras.
+        StageError: the constructor of a stage raised.
+        TypeError: something that is no stage.
     """
 
     def __init__(
@@ -125,27 +70,27 @@ class Pipeline:
         camera: str = "camera",
         poison: bool = False,
         loop: asyncio.AbstractEventLoop | None = None,
+        async_timeout_s: float = 30.0,
     ) -> None:
         self.camera = camera
         self.specs = [StageSpec.of(stage) for stage in stages]
-        self._loop = loop
-        self._own_loop: asyncio.AbstractEventLoop | None = None
-        self._arena = Arena(poison=poison)
-        self._frame: Frame | None = None
-        self._entered: list[Stage] = []
-        self._steps: list[tuple[Stage, Callable[[Frame], Any], StageStatistics, StageSpec]] = []
         self.stages: list[Stage] = []
         self.statistics: list[StageStatistics] = []
+        self.active = -1
+        self.active_since_ns = 0
+        self._caller = Caller(loop, async_timeout_s)
+        self._arena = Arena(poison=poison)
+        self._frame: Frame | None = None
+        self._kept = ""
+        self._failed = False
+        self._entered: list[int] = []
+        self._steps: list[tuple[Callable[[Frame], Any], StageStatistics]] | None = None
         for spec in self.specs:
-            stage = spec.create()
+            stage = self._create(spec)
+            stage.name = self._unique_name(spec.name or stage.name or type(stage).__name__.lower())
             stage.camera = camera
-            stage.name = self._unique_name(spec.name or type(stage).__name__.lower())
             self.stages.append(stage)
             self.statistics.append(StageStatistics(stage.name))
-        self.active: int = -1
-        """Index of the stage that runs now, -1 between frames; read by the watchdog."""
-        self.active_since_ns: int = 0
-        """Monotonic time at which the active stage was entered."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -184,25 +129,24 @@ class Pipeline:
 
         Raises:
             StageError: a stage raised; those entered before it, and it, have been stopped.
+            ConfigurationError: the pipeline, or one of its stages in another one, runs already.
         """
-        if self._entered:
+        if self._steps is not None:
             raise ConfigurationError(f"the pipeline of camera {self.camera!r} is started already")
+        for stage in self.stages:
+            self._check_free(stage)
         for index, stage in enumerate(self.stages):
-            self._entered.append(stage)
-            self.active_since_ns = time.monotonic_ns()
-            self.active = index
             try:
-                self._call(stage.start)
-            except Exception as error:
-                with contextlib.suppress(StageError):
-                    self.stop()
-                raise self._stage_error(stage, "start", None, error) from error
-            finally:
-                self.active = -1
+                self._enter(index)
+            except BaseException as error:
+                others = self._stop_all()
+                if not isinstance(error, Exception):
+                    raise
+                raise self._stage_error(stage, "start raised", error, others=others) from error
         self._steps = [
-            (stage, self._entry(stage), statistics, spec)
-            for stage, statistics, spec in zip(
-                self.stages, self.statistics, self.specs, strict=True
+            (self._entry(stage, spec, statistics), statistics)
+            for stage, spec, statistics in zip(
+                self.stages, self.specs, self.statistics, strict=True
             )
         ]
 
@@ -210,51 +154,53 @@ class Pipeline:
         """Call ``stop`` once for each stage whose ``start`` was entered, in reverse order.
 
         Raises:
-            StageError: the first error of a ``stop``; all the others have been called too.
+            StageError: the first error of a ``stop``; all the others have been called too, and its
+                message has their errors.
+            BufferKeptError: with poisoning on, a stage kept a buffer of the last frame; all stages
+                have been stopped.
         """
-        failure: StageError | None = None
-        frame, self._frame = self._frame, None
-        if frame is not None:
-            frame.release()
-        self._steps = []
-        while self._entered:
-            stage = self._entered.pop()
+        kept: BufferKeptError | None = None
+        if self._frame is not None:
             try:
-                self._call(stage.stop)
-            except Exception as error:
-                wrapped = self._stage_error(stage, "stop", None, error)
-                wrapped.__cause__ = error
-                failure = failure or wrapped
-        if self._own_loop is not None:
-            self._own_loop.close()
-            self._own_loop = None
-        if failure is not None:
-            raise failure
+                self.release(self._frame)
+            except BufferKeptError as error:
+                kept = error
+        failures = self._stop_all()
+        if failures:
+            stage, first = failures[0]
+            raise self._stage_error(stage, "stop raised", first, others=failures[1:]) from first
+        if kept is not None:
+            raise kept
 
     def process(self, frame: Frame) -> str | None:
         """Run all stages on ``frame``.
 
         Returns:
-            None if the frame went through, else the reason of the stage that dropped it.
+            None if the frame went through, else the name and reason of the stage that dropped it.
 
         Raises:
-            StageError: a stage raised, and its policy says that the frame is lost.
+            StageError: a stage raised, and the frame is lost.
             TypeError: a stage returned a value.
+            BufferKeptError: see `release`, for the frame before; this one has not been touched.
         """
         if self._frame is not None:
             self.release(self._frame)
-        if not self._entered and self.stages:
+        steps = self._steps
+        if steps is None:
             raise ConfigurationError(
                 f"the pipeline of camera {self.camera!r} is not started: use it in a with block"
             )
         self._frame = frame
         arena = self._arena
+        watch = ImageWatch(frame) if arena.poison else None
         token = arenas.enter(arena)
+        dropped = None
+        index = 0
         now = time.monotonic_ns()
         try:
-            for index, step in enumerate(self._steps):
-                stage, process, statistics, _ = step
+            for process, statistics in steps:
                 if statistics.quarantined:
+                    index += 1
                     continue
                 frame._stage = arena.owner = statistics.name
                 self.active_since_ns = now
@@ -264,12 +210,11 @@ class Pipeline:
                     value = process(frame)
                     statistics.consecutive_errors = 0
                 except DropFrame as drop:
-                    _count(statistics.drops, drop.reason)
                     statistics.consecutive_errors = 0
-                    return f"{statistics.name}: {drop.reason}"
+                    dropped = f"{statistics.name}: {statistics.count_drop(drop.reason)}"
+                    break
                 except Exception as error:
-                    if not self._recover(step, frame, error):
-                        raise self._stage_error(stage, "process", frame, error) from error
+                    raise self._process_error(index, frame, error) from error
                 finally:
                     end = time.monotonic_ns()
                     spent = end - now
@@ -279,101 +224,221 @@ class Pipeline:
                     if spent > statistics.longest_ns:
                         statistics.longest_ns = spent
                 if value is not None:
-                    raise _returned(stage, value)
-            return None
+                    raise _returned(self.stages[index], value)
+                index += 1
         finally:
             self.active = -1
             arenas.leave(token)
+        if watch is not None and watch.kept(frame):
+            self._kept = watch.find(self.stages) or "?"
+        return dropped
 
     def release(self, frame: Frame) -> None:
         """Take the frame's buffers back; later use of ``frame.image`` is an error.
 
         Raises:
-            BufferKeptError: with poisoning on, a stage kept one of them.
+            BufferKeptError: with poisoning on, a stage kept one of them, or the frame's picture.
         """
-        if frame is self._frame:
-            self._frame = None
         frame.release()
+        if frame is not self._frame:
+            return
+        self._frame = None
         kept = self._arena.release()
-        if kept:
-            names = ", ".join(sorted(set(kept)))
-            raise BufferKeptError(
-                f"camera {self.camera!r}, frame {frame.sequence}: stage {names} kept a buffer that "
-                "belongs to the frame; copy what must outlive it: image.copy()"
-            )
+        if self._arena.poison:
+            self._check_kept(frame, kept)
 
     def configure(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         """Set parameters of several stages, all or none; call between two frames.
+
+        A stage of a started pipeline is told by its ``changed`` hook, or stopped and started where
+        a parameter says ``live=False``. A stage that was quarantined gets another chance.
 
         Args:
             values: stage name to parameter name to value.
 
         Raises:
             ConfigurationError: an unknown stage or parameter, or a bad value; nothing was set.
-            StageError: a ``changed`` hook raised; the new values are in force.
+            StageError: a hook raised; the old values have been put back everywhere, and the stages
+                that had been told of the new ones have been told of the old ones.
         """
-        from edgevision.param import validate
-
-        chosen = [(self[name], settings) for name, settings in values.items()]
-        for stage, settings in chosen:
+        chosen = [(self.stages.index(self[name]), settings) for name, settings in values.items()]
+        for index, settings in chosen:
+            stage = self.stages[index]
             validate(type(stage).__name__, stage.parameters(), settings)
-        for stage, settings in chosen:
-            names = stage.configure(settings)
-            if not names:
-                continue
-            try:
-                self._call(stage.changed, names)
-            except Exception as error:
-                raise self._stage_error(stage, "changed", None, error) from error
+        before = [(index, self.stages[index].settings()) for index, _ in chosen]
+        changed = [(index, self.stages[index].configure(settings)) for index, settings in chosen]
+        told: list[tuple[int, frozenset[str]]] = []
+        try:
+            for index, names in changed:
+                if names:
+                    told.append((index, names))
+                    self._tell(index, names)
+        except Exception as error:
+            others = self._put_back(before, told)
+            index, names = told[-1]
+            what = f"refused to change {', '.join(sorted(names))}:"
+            raise self._stage_error(self.stages[index], what, error, others=others) from error
+        for index, _ in told:
+            self.statistics[index].quarantined = False
+            self.statistics[index].consecutive_errors = 0
 
-    def _recover(self, step: tuple[Any, ...], frame: Frame, error: Exception) -> bool:
-        """Count the error; say whether the frame goes on to the next stage after all."""
-        _, process, statistics, spec = step
-        statistics.errors += 1
-        statistics.consecutive_errors += 1
-        statistics.last_error = redact(f"{type(error).__name__}: {error}")
-        if spec.on_error == "retry" and process(frame) is None:
-            statistics.consecutive_errors = 0
-            return True
-        if (
-            spec.on_error == "quarantine"
-            and statistics.consecutive_errors >= spec.max_consecutive_errors
-        ):
-            statistics.quarantined = True
-            return True
-        return False
+    def _create(self, spec: StageSpec) -> Stage:
+        try:
+            stage = spec.create()
+        except (EdgeVisionError, TypeError):
+            raise
+        except Exception as error:
+            name = spec.name or getattr(spec.create, "__name__", "stage").lower()
+            text = redact(f"its constructor raised {describe(error)}")
+            raise StageError(text, camera=self.camera, stage=name, sequence=None) from error
+        if not isinstance(stage, Stage):
+            raise TypeError(f"a StageSpec's create must return a Stage, got {stage!r}")
+        self._check_free(stage)
+        if any(stage is other for other in self.stages):
+            raise ConfigurationError(
+                f"camera {self.camera!r} has the same {type(stage).__name__} instance twice: make "
+                "two, or give the class"
+            )
+        return stage
 
-    def _entry(self, stage: Stage) -> Callable[[Frame], Any]:
-        process = stage.process
-        if not inspect.iscoroutinefunction(process):
+    def _check_free(self, stage: Stage) -> None:
+        if stage._running:
+            raise ConfigurationError(
+                f"camera {self.camera!r}: this {type(stage).__name__} instance runs already, for "
+                f"camera {stage.camera!r}: a stage belongs to one camera; give each its own "
+                "instance, or the class"
+            )
+
+    def _entry(
+        self, stage: Stage, spec: StageSpec, statistics: StageStatistics
+    ) -> Callable[[Frame], Any]:
+        """Return what runs the stage on a frame."""
+        process = self._caller.plain(stage.process)
+        if spec.on_error != "retry":
             return process
-        return lambda frame: self._call(process, frame)
 
-    def _call(self, hook: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a hook, on the event loop if it is ``async def``."""
-        if not inspect.iscoroutinefunction(hook):
-            return hook(*arguments)
-        coroutine = hook(*arguments)
-        if self._loop is not None:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        def retrying(frame: Frame) -> Any:
+            state = frame._state()
             try:
-                return future.result(_ASYNC_TIMEOUT_S)
-            except TimeoutError:
-                future.cancel()
+                return process(frame)
+            except DropFrame:
                 raise
-        if self._own_loop is None:
-            self._own_loop = asyncio.new_event_loop()
-        return self._own_loop.run_until_complete(coroutine)
+            except Exception as error:
+                statistics.count_error(error)
+            frame._restore(state)
+            return process(frame)
+
+        return retrying
+
+    def _call(self, index: int, hook: Callable[..., Any], *arguments: Any) -> None:
+        self.active_since_ns = time.monotonic_ns()
+        self.active = index
+        try:
+            value = self._caller.call(hook, *arguments)
+        finally:
+            self.active = -1
+        if inspect.iscoroutine(value):
+            raise _returned(self.stages[index], value, hook.__name__)
+
+    def _tell(self, index: int, names: frozenset[str]) -> None:
+        """Let a stage know that parameters have changed, if it is started."""
+        if self._steps is None:
+            return
+        stage = self.stages[index]
+        parameters = stage.parameters()
+        if all(parameters[name].live for name in names):
+            self._call(index, stage.changed, names)
+            return
+        self._entered.remove(index)
+        try:
+            self._call(index, stage.stop)
+        finally:
+            self._enter(index)
+
+    def _put_back(
+        self,
+        before: Sequence[tuple[int, Mapping[str, Any]]],
+        told: Sequence[tuple[int, frozenset[str]]],
+    ) -> list[tuple[Stage, Exception]]:
+        """Set the old values again, tell those who know the new ones, return what they raised."""
+        for index, settings in before:
+            self.stages[index].configure(settings)
+        failures: list[tuple[Stage, Exception]] = []
+        for index, names in reversed(told):
+            try:
+                self._tell(index, names)
+            except Exception as error:
+                failures.append((self.stages[index], error))
+        return failures
+
+    def _enter(self, index: int) -> None:
+        stage = self.stages[index]
+        stage._running = True
+        self._entered = sorted([*self._entered, index])
+        self._call(index, stage.start)
+
+    def _stop_all(self) -> list[tuple[Stage, Exception]]:
+        """Stop every entered stage, the last one first, and return what they raised."""
+        self._steps = None
+        failures: list[tuple[Stage, Exception]] = []
+        interrupt: BaseException | None = None
+        while self._entered:
+            index = self._entered.pop()
+            stage = self.stages[index]
+            try:
+                self._call(index, stage.stop)
+            except Exception as error:
+                failures.append((stage, error))
+            except BaseException as error:
+                interrupt = error
+            stage._running = False
+        self._caller.close()
+        if interrupt is not None:
+            raise interrupt
+        return failures
+
+    def _process_error(self, index: int, frame: Frame, error: Exception) -> StageError:
+        """Count an error of ``process``, and return it as what the caller gets."""
+        statistics, spec = self.statistics[index], self.specs[index]
+        statistics.count_error(error)
+        statistics.consecutive_errors += 1
+        self._failed = True
+        many = statistics.consecutive_errors >= spec.max_consecutive_errors
+        statistics.quarantined = many and spec.on_error == "quarantine"
+        more = "; from now on frames pass it by" if statistics.quarantined else ""
+        return self._stage_error(
+            self.stages[index], "process raised", error, sequence=frame.sequence, more=more
+        )
 
     def _stage_error(
-        self, stage: Stage, hook: str, frame: Frame | None, error: Exception
+        self,
+        stage: Stage,
+        what: str,
+        error: Exception,
+        *,
+        sequence: int | None = None,
+        others: Sequence[tuple[Stage, Exception]] = (),
+        more: str = "",
     ) -> StageError:
-        text = redact(f"{hook} raised {type(error).__name__}: {error}")
-        return StageError(
-            text,
-            camera=self.camera,
-            stage=stage.name,
-            sequence=None if frame is None else frame.sequence,
+        text = f"{what} {describe(error)}{more}"
+        for other, another in others:
+            text += f"; then stage {other.name!r} raised {describe(another)}"
+        return StageError(redact(text), camera=self.camera, stage=stage.name, sequence=sequence)
+
+    def _check_kept(self, frame: Frame, owners: Sequence[str]) -> None:
+        picture, self._kept = self._kept, ""
+        failed, self._failed = self._failed, False
+        # Until an error is forgotten its traceback holds the stage's variables, which is no fault.
+        if failed or not (owners or picture):
+            return
+        if owners:
+            what = f"stage {', '.join(sorted(set(owners)))} kept a buffer that belongs to the frame"
+        else:
+            name = "a stage" if picture == "?" else f"stage {picture}"
+            what = f"{name} kept the frame's picture, or a part of it"
+        raise BufferKeptError(
+            f"camera {self.camera!r}, frame {frame.sequence}: {what}; copy what must outlive it: "
+            "image.copy()"
         )
 
     def _unique_name(self, name: str) -> str:
@@ -386,17 +451,17 @@ class Pipeline:
         return f"{name}-{number}"
 
 
-def _count(counts: dict[str, int], reason: str) -> None:
-    """Count ``reason``; those beyond a fixed number share one entry, so that memory is bounded."""
-    if reason not in counts and len(counts) >= _MAX_REASONS:
-        reason = "other"
-    counts[reason] = counts.get(reason, 0) + 1
-
-
-def _returned(stage: Stage, value: Any) -> TypeError:
+def _returned(stage: Stage, value: Any, hook: str = "process") -> TypeError:
+    name = f"{type(stage).__name__}.{hook}"
     if inspect.iscoroutine(value):
         value.close()
+        return TypeError(
+            f"{name} returned a coroutine that nobody waits for: declare it `async def` itself, "
+            "without a plain function around it"
+        )
+    if inspect.isgenerator(value):
+        value.close()
     return TypeError(
-        f"{type(stage).__name__}.process returned {type(value).__name__}: change the frame and "
-        "return None (frame.image = ... replaces the picture)"
+        f"{name} returned {type(value).__name__}: change the frame and return None "
+        "(frame.image = ... replaces the picture)"
     )

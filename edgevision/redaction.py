@@ -1,4 +1,10 @@
-"""Keep credentials out of messages, logs, metrics and pages."""
+"""Keep credentials out of messages, logs, metrics and pages.
+
+Hidden are: user and password of a URL, however odd the password; secret values in queries, in
+``name=value`` text, in JSON and in YAML; Azure's connection strings and shared access signatures;
+authorization headers, bearer tokens and private keys. Where it cannot be told whether something is
+a secret, it is hidden: a message may become less helpful, and never tells too much.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +15,67 @@ __all__ = ["HIDDEN", "redact", "redact_url"]
 HIDDEN = "***"
 """What stands where a credential was."""
 
-# user:password@ of any URL. The password may hold '@' (people paste them raw), so the last '@'
-# before the path, a space or a quote ends the credentials.
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s'\"?#]+@")
-_QUERY = re.compile(
-    r"(?P<key>[?&;](?:[\w-]*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|auth)"
-    r"|user(?:name)?|sig|key|pass))=[^&\s'\";]*",
-    re.IGNORECASE,
+# Names that are those of a secret wherever they stand.
+_SECRET = (
+    r"(?:pass(?:word|wd|phrase|wrd)|pwd|user-pw|loginpas|secret|token|credentials?|signature"
+    r"|(?:api|access|account|primary|secondary|symmetric|private|subscription|shared ?access)"
+    r"[_-]?key|sharedaccesssignature)"
 )
-# Azure connection strings and shared access signatures.
-_AZURE = re.compile(r"(?P<key>SharedAccessKey|SharedAccessSignature|AccountKey)=[^;\s'\"]*", re.I)
-_SAS = re.compile(r"(?P<key>SharedAccessSignature )sr=\S*", re.I)
+# Names that are also ordinary words, and belong to credentials inside of a query or a path only.
+_IN_QUERY = r"(?:user(?:name)?|usr|login(?:use)?|pass|psw|pw|auth|sig|key|code)"
+_QUOTED = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"
+# A reference such as ${PASSWORD} shows no secret, and helps.
+_NO_REFERENCE = r"(?!['\"]?\$\{)"
+
+_URL = re.compile(r"(?<=\w)://(?P<rest>[^\s\"<>]+)")
+_WHOLE_URL = re.compile(r"(?<=\w)://(?P<rest>.+)", re.DOTALL)
+_PORT = re.compile(r"[^:]*:\d{0,5}|\[[\da-fA-F:.%]*\](:\d{0,5})?")
+
+_HIDE_VALUE = [
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        rf"(?P<key>{_SECRET}\s*=\s*){_NO_REFERENCE}(?:{_QUOTED}|[^\s&;'\"]+)",
+        rf"(?P<key>[?&;/]{_IN_QUERY}=){_NO_REFERENCE}[^\s&;'\"]+",
+        rf"(?P<key>{_SECRET}['\"]\s*:\s*){_NO_REFERENCE}(?:{_QUOTED}|[^\s,}}\]]+)",
+        rf"(?P<key>^[ \t]*(?:- +)*[\w-]*{_SECRET}[ \t]*:[ \t]+){_NO_REFERENCE}\S.*",
+        r"(?P<key>SharedAccessSignature )sr=\S*",
+        r"(?P<key>\b(?:Proxy-)?Authorization['\"]?\s*[:=]\s*)(?:[bf]?['\"])?\S.*",
+        r"(?P<key>\b(?:Set-)?Cookie:\s*)\S.*",
+        r"(?P<key>-key:[ \t]+)\S+",
+        r"(?P<key>\bBearer\s+)(?=[\w.~+/=-]*[\d.])[\w.~+/=-]{8,}",
+        r"(?P<key>(?<![\w-]))eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?",
+        r"(?P<key>-----BEGIN [A-Z ]*PRIVATE KEY-----)[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+    )
+]
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with the credentials of URLs, queries and connection strings hidden."""
-    text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
-    text = _QUERY.sub(rf"\g<key>={HIDDEN}", text)
-    text = _AZURE.sub(rf"\g<key>={HIDDEN}", text)
-    return _SAS.sub(rf"\g<key>{HIDDEN}", text)
+    """Return ``text`` with the credentials in it hidden."""
+    text = _URL.sub(_hide_user, text)
+    for pattern in _HIDE_VALUE:
+        text = pattern.sub(rf"\g<key>{HIDDEN}", text)
+    return text
 
 
 def redact_url(url: str) -> str:
-    """Return a URL or a device path without user name, password or secret query values."""
-    return redact(url)
+    """Return a URL or a device path without user name, password or secret query values.
+
+    Unlike `redact` it takes all of ``url`` as one URL, so that a password with spaces or quotes is
+    hidden too.
+    """
+    return redact(_WHOLE_URL.sub(_hide_user, url, count=1))
+
+
+def _hide_user(match: re.Match[str]) -> str:
+    """Hide what stands before the last '@', if that is a user and a password.
+
+    People paste passwords without encoding them. So it may hold '@', '/', '?' and '#', which end
+    the host otherwise.
+    """
+    rest = match["rest"]
+    _, at, after = rest.rpartition("@")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    is_host = "@" not in host and (":" not in host or _PORT.fullmatch(host))
+    if not at or is_host:
+        return match[0]
+    return f"://{HIDDEN}@{after}"

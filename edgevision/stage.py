@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgevision.errors import ParamError
+from edgevision.hook import HOOKS, check_hooks
 from edgevision.param import REQUIRED, ParamSpec, collect, validate
+from edgevision.type_hint import hints_of, signature_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -17,20 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DropFrame", "Stage", "stage"]
 
-_HOOKS = {"start": 0, "process": 1, "stop": 0, "changed": 1}
-# Names that other frameworks give to these hooks. They would never be called here, silently.
-_ALIASES = {
-    "on_start": "start",
-    "on_stop": "stop",
-    "on_process": "process",
-    "on_changed": "changed",
-    "process_frame": "process",
-    "setup": "start",
-    "set_up": "start",
-    "teardown": "stop",
-    "tear_down": "stop",
-}
-_RESERVED = frozenset({"camera", "name", "configure", "parameters", "settings", *_HOOKS})
+# What the base class itself offers; a method of this name would take its place.
+_TAKEN = frozenset({"configure", "parameters", "settings"})
+_TEXTS = frozenset({"camera", "name"})
+
+_LONGEST_REASON = 80
 
 
 class DropFrame(Exception):  # noqa: N818  # an instruction, not an error
@@ -41,8 +36,8 @@ class DropFrame(Exception):  # noqa: N818  # an instruction, not an error
     """
 
     def __init__(self, reason: str = "dropped") -> None:
-        self.reason = reason
-        super().__init__(reason)
+        self.reason = str(reason)[:_LONGEST_REASON] or "dropped"
+        super().__init__(self.reason)
 
 
 class Stage:
@@ -67,18 +62,22 @@ class Stage:
       that waits on the network, which then runs on the event loop.
     - ``stop(self)``: after the last frame.
     - ``changed(self, names)``: after live changes of parameters, between two frames; ``names`` is a
-      frozenset of the parameters that changed.
+      frozenset of the parameters that changed. If it raises, the old values are put back and it is
+      called once more with the same names.
 
     All hooks of one camera run on that camera's worker thread, one at a time. Each camera has its
     own instance, so state is plain ``self``. Parameters are declared with `Param`, given to the
-    constructor by name, and read as attributes.
+    constructor by name, and read as attributes; they are set before ``__init__``, which a subclass
+    may have or not, and need not call ours. A subclass that gives an inherited parameter's name a
+    plain value fixes it: it is no parameter any more.
 
     The class is checked when it is made: a misspelt hook, a hook of the wrong arity, a Param of a
     type that cannot come from YAML are TypeErrors that name class and method. A base class that has
     no ``process`` of its own says ``abstract=True``.
 
     Attributes:
-        name: what the stage is called in this pipeline; set before ``start``.
+        name: what the stage is called in this pipeline; set before ``start``. A class may give a
+            default here; else it is the name of the class in lower case.
         camera: name of the camera; set before ``start``.
     """
 
@@ -86,34 +85,41 @@ class Stage:
 
     name: str = ""
     camera: str = ""
+    _running: bool = False  # set by the pipeline between start and stop
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _check_hooks(cls, abstract=abstract)
-        own = collect(cls.__name__, vars(cls), inspect.get_annotations(cls), cls.__module__)
-        for name, spec in own.items():
-            if name in _RESERVED:
-                raise TypeError(f"{cls.__name__}.{name}: this name is taken by Stage itself")
-            setattr(cls, name, _attribute(spec))
-        inherited = {n: s for base in reversed(cls.__mro__[1:]) for n, s in _params_of(base)}
-        # An inherited parameter that the class body replaced by something else is gone.
-        kept = {n: s for n, s in inherited.items() if n not in vars(cls)}
-        cls.__params__ = {**kept, **own}
+        check_hooks(cls, Stage)
+        if not abstract and cls.process is Stage.process:
+            raise TypeError(
+                f"{cls.__name__} must define process(self, frame), or be declared with "
+                "abstract=True"
+            )
+        _check_names(cls)
+        for name, spec in collect(cls.__name__, vars(cls), hints_of(cls), cls.__module__).items():
+            setattr(cls, name, _ParamAttribute(spec))
+        cls.__params__ = _params_of(cls)
+        if inspect.isfunction(vars(cls).get("__init__")):
+            cls.__init__ = _without_params(cls.__init__)  # type: ignore[method-assign]
 
     def __new__(cls, *args: Any, **params: Any) -> Self:
         """Set the parameters, so that a subclass may have an ``__init__`` that never calls ours.
 
         Raises:
-            ParamError: an unknown parameter or a bad value.
+            ParamError: an unknown parameter, a bad value, or one missing that has no default.
+            TypeError: the class has no ``process``.
         """
+        if cls.process is Stage.process:
+            raise TypeError(f"{cls.__name__} is abstract: subclass it and write process")
         self = super().__new__(cls)
         given = params
-        if cls.__init__ is not object.__init__:
+        if cls.__init__ is not Stage.__init__:
             # The subclass takes arguments of its own: what it does not declare as Param is its own.
             given = {n: v for n, v in params.items() if n in cls.__params__}
         elif args:
             raise ParamError(
-                f"stage {cls.__name__} takes its parameters by name, got {len(args)} by position"
+                f"stage {cls.__name__} takes its parameters by name, got {len(args)} by position "
+                f"(frames go through a pipeline: Pipeline([{cls.__name__}]).process(frame))"
             )
         values = validate(cls.__name__, cls.__params__, given)
         for name, spec in cls.__params__.items():
@@ -122,9 +128,12 @@ class Stage:
             elif spec.default is REQUIRED:
                 raise ParamError(f"stage {cls.__name__} needs the parameter {name!r}")
             else:
-                value = spec.default
+                value = spec.fresh_default()
             self.__dict__[_key(name)] = value
         return self
+
+    def __init__(self, **params: Any) -> None:
+        """Do nothing: the parameters are set before. A subclass may call it or not."""
 
     def process(self, frame: Frame) -> Any:
         """Change ``frame`` and return None; to be written by the subclass."""
@@ -172,34 +181,17 @@ def stage(function: Callable[..., Any]) -> type[Stage]:
         def brightness(frame: Frame, *, scale: float = Param(1.0, gt=0)) -> None:
             frame.values["brightness"] = float(frame.image.mean()) * scale
 
+    The function itself stays reachable as ``brightness.__wrapped__``.
+
     Raises:
-        TypeError: the function takes something else than one frame.
+        TypeError: the function takes something else than one frame, or is a generator.
     """
+    if not inspect.isfunction(function):
+        raise TypeError(f"@stage belongs before a function, got {function!r}")
     name = function.__name__
-    signature = inspect.signature(function)
-    extra = {
-        p.name: p.default
-        for p in signature.parameters.values()
-        if p.kind is p.KEYWORD_ONLY and isinstance(p.default, ParamSpec)
-    }
-    try:
-        signature.bind(object())
-    except TypeError as error:
-        raise TypeError(
-            f"@stage function {name}{signature} must take one frame (and keyword-only Params): "
-            f"{error}"
-        ) from None
-    unfit = [
-        p.name
-        for p in signature.parameters.values()
-        if p.kind is p.KEYWORD_ONLY and p.name not in extra
-    ]
-    if unfit:
-        raise TypeError(
-            f"@stage function {name}: the keyword-only argument {unfit[0]!r} needs a Param(...) "
-            "default"
-        )
-    collect(name, extra, function.__annotations__, function.__module__)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"@stage function {name} is a generator: its body would never run")
+    params = _function_params(function)
 
     process: Callable[..., Any]
     if inspect.iscoroutinefunction(function):
@@ -207,7 +199,7 @@ def stage(function: Callable[..., Any]) -> type[Stage]:
         async def process(self: Stage, frame: Frame) -> Any:
             return await function(frame, **self.settings())
 
-    elif extra:
+    elif params:
 
         def process(self: Stage, frame: Frame) -> Any:
             return function(frame, **self.settings())
@@ -217,84 +209,109 @@ def stage(function: Callable[..., Any]) -> type[Stage]:
         def process(self: Stage, frame: Frame) -> Any:
             return function(frame)
 
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"@stage function {name} is a generator: its body would never run")
+    hints = hints_of(function)
     body = {
         "__doc__": function.__doc__,
         "__module__": function.__module__,
-        "__annotations__": {n: function.__annotations__.get(n) for n in extra},
+        "__qualname__": function.__qualname__,
+        "__annotations__": {n: hints[n] for n in params if n in hints},
         "__wrapped__": staticmethod(function),
         "process": process,
-        **extra,
+        **params,
     }
     return type(name, (Stage,), body)
+
+
+def _function_params(function: Callable[..., Any]) -> dict[str, ParamSpec]:
+    """Return the Params among a function's arguments, all others of which must be one frame."""
+    name, signature = function.__name__, signature_of(function)
+    arguments = signature.parameters.values()
+    positional = [p for p in arguments if p.kind is not p.KEYWORD_ONLY]
+    for argument in positional:
+        if isinstance(argument.default, ParamSpec):
+            raise TypeError(
+                f"@stage function {name}: write the Param {argument.name!r} behind a '*', as in "
+                f"{name}(frame, *, {argument.name}=...)"
+            )
+    for argument in arguments:
+        if argument.kind is argument.KEYWORD_ONLY and not isinstance(argument.default, ParamSpec):
+            raise TypeError(
+                f"@stage function {name}: the keyword-only argument {argument.name!r} needs a "
+                "Param(...) default"
+            )
+    try:
+        signature.bind(object())
+    except TypeError as error:
+        raise TypeError(
+            f"@stage function {name}{signature} must take one frame (and keyword-only Params): "
+            f"{error}"
+        ) from None
+    return {p.name: p.default for p in arguments if isinstance(p.default, ParamSpec)}
+
+
+class _ParamAttribute(property):
+    """The attribute of a parameter: read at the speed of C, checked when set."""
+
+    def __init__(self, spec: ParamSpec) -> None:
+        key = _key(spec.name)
+
+        def assign(self: Stage, value: Any) -> None:
+            self.__dict__[key] = self.__params__[spec.name].check(value)
+
+        about = f"{spec.describe_type()}, default {spec.describe_default()}"
+        super().__init__(attrgetter(key), assign, doc=f"{spec.help or spec.name} ({about})")
+        self.spec = spec
 
 
 def _key(name: str) -> str:
     return f"_param_{name}"
 
 
-def _params_of(base: type) -> list[tuple[str, ParamSpec]]:
-    return list(base.__dict__.get("__params__", {}).items())
+def _params_of(cls: type[Stage]) -> dict[str, ParamSpec]:
+    """Return the parameters that ``cls`` has by attribute look-up, those of base classes first."""
+    names: dict[str, None] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if isinstance(value, _ParamAttribute):
+                names[name] = None
+    found = {}
+    for name in names:
+        attribute = inspect.getattr_static(cls, name)
+        if isinstance(attribute, _ParamAttribute):
+            found[name] = replace(attribute.spec, owner=cls.__name__)
+    return found
 
 
-def _attribute(spec: ParamSpec) -> property:
-    """Return the attribute of a parameter: read at the speed of C, checked when set."""
-    key = _key(spec.name)
-
-    def assign(self: Stage, value: Any) -> None:
-        self.__dict__[key] = spec.check(value)
-
-    document = f"{spec.help or spec.name} ({spec.describe_type()}, default {spec.default!r})"
-    return property(attrgetter(key), assign, doc=document)
-
-
-def _check_hooks(cls: type[Stage], *, abstract: bool) -> None:
-    own = vars(cls)
-    for name, value in own.items():
-        if name in _HOOKS:
-            _check_signature(cls, name, value)
-        elif inspect.isfunction(value) and not name.startswith("_"):
-            meant = _ALIASES.get(name) or next((h for h in _HOOKS if _one_edit(name, h)), None)
-            if meant and not hasattr(value, "__edgevision_handler__"):
+def _check_names(cls: type[Stage]) -> None:
+    """Refuse attributes that would take the place of the base class's own."""
+    for owner in cls.__mro__:
+        if issubclass(owner, Stage) and owner is not cls:
+            continue
+        for name, value in vars(owner).items():
+            is_param = isinstance(value, ParamSpec)
+            if is_param and owner is not cls:
                 raise TypeError(
-                    f"{cls.__name__}.{name} would never be called: did you mean {meant!r}? "
-                    f"(the hooks are {', '.join(_HOOKS)}; a helper of your own may start with '_')"
+                    f"{owner.__name__}.{name}: only a Stage can have a Param; derive "
+                    f"{owner.__name__} from Stage with abstract=True"
                 )
-    if not abstract and cls.process is Stage.process:
-        raise TypeError(
-            f"{cls.__name__} must define process(self, frame), or be declared with abstract=True"
-        )
+            if name in _TAKEN or (is_param and (name in HOOKS or name in _TEXTS)):
+                raise TypeError(f"{owner.__name__}.{name}: this name is taken by Stage itself")
+            if name in _TEXTS and not isinstance(value, str):
+                raise TypeError(f"{owner.__name__}.{name} must be text, got {type(value).__name__}")
 
 
-def _check_signature(cls: type[Stage], name: str, value: Any) -> None:
-    wanted = {0: f"{name}(self)", 1: f"{name}(self, frame)"}[_HOOKS[name]]
-    if name == "changed":
-        wanted = "changed(self, names)"
-    if not inspect.isfunction(value):
-        kind = type(value).__name__
-        raise TypeError(f"{cls.__name__}.{name} must be a method {wanted}, it is a {kind}")
-    if inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
-        raise TypeError(
-            f"{cls.__name__}.{name} is a generator (it has a yield): its body would never run"
-        )
-    try:
-        inspect.signature(value).bind(*[object()] * (1 + _HOOKS[name]))
-    except TypeError:
-        raise TypeError(
-            f"{cls.__name__}.{name}{inspect.signature(value)} must be {wanted}"
-        ) from None
+def _without_params(init: Callable[..., None]) -> Callable[..., None]:
+    """Let an ``__init__`` that knows nothing of the parameters be called with them all the same."""
+    signature = signature_of(init)
+    accepted = signature.parameters
+    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        return init
 
+    @functools.wraps(init)
+    def wrapper(self: Stage, *args: Any, **kwargs: Any) -> None:
+        own = {n: v for n, v in kwargs.items() if n in accepted or n not in self.__params__}
+        init(self, *args, **own)
 
-def _one_edit(word: str, other: str) -> bool:
-    """Say whether one insertion, removal, replacement or swap turns ``word`` into ``other``."""
-    if word == other or abs(len(word) - len(other)) > 1:
-        return False
-    if len(word) == len(other):
-        wrong = [i for i, (a, b) in enumerate(zip(word, other, strict=True)) if a != b]
-        if len(wrong) == 2 and wrong[1] == wrong[0] + 1:
-            i, j = wrong
-            return word[i] == other[j] and word[j] == other[i]
-        return len(wrong) == 1
-    short, long = sorted((word, other), key=len)
-    return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
+    more = inspect.Parameter("params", inspect.Parameter.VAR_KEYWORD, annotation=Any)
+    wrapper.__dict__["__signature__"] = signature.replace(parameters=[*accepted.values(), more])
+    return wrapper
