@@ -163,6 +163,19 @@ class Keeper(Stage):
         self.kept = frame.image
 
 
+def test_a_stage_that_keeps_a_buffer_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with running(camera(finite(5), [Keeper], poison=True)) as runner:
+            await until(runner.cameras["door"].done.is_set, "the end")
+            assert accounts(runner).processed == 5
+
+    asyncio.run(scenario())
+    named = [r.message for r in caplog.records if r.levelname == "ERROR"]
+    assert len(named) == 1
+    assert "keeper" in named[0]
+    assert "copy" in named[0]
+
+
 def test_parameters_change_between_two_frames() -> None:
     from edgevision import Param
 
