@@ -52,7 +52,13 @@ class ConfigurationError(EdgeVisionError, ValueError):
         file: path of the file that holds the mistake, if it came from one.
         line: line in that file, counted from 1.
         path: place inside the document, such as ``cameras.door.source``.
+
+    Attributes:
+        problems: every mistake of a document with its own file, line and path; empty for an error
+            that comes from no document.
     """
+
+    problems: tuple[ConfigurationError, ...] = ()
 
     def __init__(
         self,
