@@ -37,7 +37,8 @@ class LaneStatistics:
         accepted: messages handed to this lane.
         sent: messages that the upstream has taken.
         lost: messages that it has not and will not, by reason: ``refused`` by the upstream, ``gave
-            up`` retrying, ``queue full``, ``gone`` with its reader, ``stopped``.
+            up`` retrying, ``queue full``, ``gone`` with its reader, ``stopped``, ``abandoned`` by a
+            sender that was cancelled while it waited for room.
         waiting: messages in the queue, the one being sent included.
         retries: attempts beyond the first.
         detail: what keeps it from sending, without credentials; "" while it sends.
@@ -121,14 +122,18 @@ class Lane:
         return len(self._queue) >= self._settings.queue
 
     async def put(self, message: Message) -> None:
-        """Queue ``message``, waiting for room as the class says; never raises."""
+        """Queue ``message``, waiting for room as the class says."""
         self._accepted += 1
         while self.full and not self._closed:
             left_s = self._progress_s + self._settings.give_up_after_s - self._clock()
             if left_s <= 0:
                 self._lose("queue full")
                 return
-            await self._wait_for_room(left_s)
+            try:
+                await self._wait_for_room(left_s)
+            except asyncio.CancelledError:
+                self._lose("abandoned")
+                raise
         if self._closed:
             self._lose("gone" if self.upstream.gone else "stopped")
             return

@@ -80,13 +80,16 @@ class Policy(ABC):
     def tick(self, now_s: float, state: str = "") -> Report | None:
         """Take the time and the camera's state, if known; return what to send now."""
         if self._turns(state):
-            frames, self._frames = self._frames, 0
-            return Report("heartbeat", "state", frames=frames)
+            return self._state()
         return self._note(self._due(now_s) or self._heartbeat(now_s), now_s)
 
-    def flush(self, now_s: float) -> Report | None:
-        """Return what is still to be sent when nothing more will come."""
-        return self._note(self._last(now_s), now_s)
+    def flush(self, now_s: float, state: str = "") -> list[Report]:
+        """Return what is still to be sent when nothing more will come, in order."""
+        last = self._note(self._last(now_s), now_s)
+        reports = [last] if last is not None else []
+        if self._turns(state):
+            reports.append(self._state())
+        return reports
 
     @abstractmethod
     def _consider(self, result: Result, now_s: float) -> Report | None:
@@ -110,6 +113,11 @@ class Policy(ABC):
             return None
         counts = self._restate(self._latest) if self._latest is not None else {}
         return Report("heartbeat", "quiet", self._latest, counts, frames=self._frames)
+
+    def _state(self) -> Report:
+        # It carries no frame and puts nothing off: what has changed in the picture is told as ever.
+        frames, self._frames = self._frames, 0
+        return Report("heartbeat", "state", frames=frames)
 
     def _turns(self, state: str) -> bool:
         """Say whether the camera has gone, come back or ended since the last call."""

@@ -120,7 +120,7 @@ class Publisher:
                 is a message of its own.
         """
         if camera in self._cameras:
-            self._cameras[camera].state = state
+            self._cameras[camera].tell = state
         else:
             now_s = self._clock()
             self._cameras[camera] = _Camera(camera, state, now_s, self._settings)
@@ -192,7 +192,8 @@ class Publisher:
     async def stop(self, timeout_s: float = 5.0) -> None:
         """Take no more results, send what is waiting for at most ``timeout_s``, stop everything.
 
-        Harmless when not running.
+        What waits includes the interval that is not over, and a message for each camera that has
+        ended or stopped since the last one about it. Harmless when not running.
         """
         if not self._running:
             return
@@ -279,9 +280,9 @@ class Publisher:
             await lane.put(message)
 
     async def _flush(self, camera: _Camera) -> None:
-        report = camera.policy.flush(camera.clock.tick(self._clock()))
-        if report is not None:
-            await self._send(camera, report, camera.state())
+        state = camera.state()
+        for report in camera.policy.flush(camera.clock.tick(self._clock()), state):
+            await self._send(camera, report, state)
 
     async def _flush_all(self) -> None:
         for camera in list(self._cameras.values()):
@@ -310,14 +311,25 @@ class _Camera:
     """One camera's policy, clock and counters."""
 
     def __init__(
-        self, name: str, state: Callable[[], str], now_s: float, settings: PublishSettings
+        self, name: str, tell: Callable[[], str], now_s: float, settings: PublishSettings
     ) -> None:
         self.name = name
-        self.state = state
+        self.tell = tell
         self.clock = CameraClock(now_s)
         self.policy: Policy = open_policy(settings, self.clock.now_s)
         self.counts = CameraStatistics()
         self.lock = asyncio.Lock()
+        self._complained = False
+
+    def state(self) -> str:
+        """Return what the camera is doing; "" when whoever should tell it raises."""
+        try:
+            return self.tell()
+        except Exception:
+            if not self._complained:
+                self._complained = True
+                _log.exception("the state of camera %s cannot be told", self.name)
+            return ""
 
 
 def _unique(names: Sequence[str]) -> list[str]:

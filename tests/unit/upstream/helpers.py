@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -153,3 +156,22 @@ def numbers(upstream: CollectingUpstream, camera: str = "door") -> list[int]:
     for message in upstream.messages:
         VALIDATOR.validate(message.body)
     return [message.body["number"] for message in upstream.of(camera)]
+
+
+def fill(disk: Path) -> None:
+    """Leave no room on a disk but in what is written already; `disk / "ballast"` holds it."""
+    fd = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    with contextlib.suppress(OSError):
+        while os.write(fd, b"x" * 4096):
+            pass
+    os.close(fd)
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    """Wait for something that nobody announces."""
+
+    async def look() -> None:
+        while not condition():  # noqa: ASYNC110 - as the name says
+            await asyncio.sleep(0.001)
+
+    await asyncio.wait_for(look(), timeout_s)

@@ -13,7 +13,7 @@ import pytest
 from edgevision.errors import ConfigurationError, UpstreamError
 from edgevision.upstream.lane import Lane, LaneStatistics
 from edgevision.upstream.settings import DeliverySettings
-from tests.unit.upstream.helpers import TroubledUpstream, messages
+from tests.unit.upstream.helpers import TroubledUpstream, messages, until
 
 LATER = UpstreamError("disk full", retryable=True)
 NEVER = UpstreamError("too large", retryable=False)
@@ -97,9 +97,7 @@ def test_a_message_is_given_up_after_its_time() -> None:
         lane = Lane(upstream, delivery(give_up_after_s=0.05))
         await lane.start()
         await lane.put(messages(1)[0])
-        while not lane.statistics().lost:
-            assert balance(lane.statistics())
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(lane.statistics().lost))
         statistics = lane.statistics()
         assert statistics.lost == {"gave up": 1}
         assert statistics.detail == "disk full"
@@ -265,6 +263,26 @@ def test_stop_keeps_its_time_and_counts_the_rest() -> None:
         await lane.put(messages(6)[5])
         assert lane.statistics() == LaneStatistics("troubled", 6, 1, {"stopped": 5}, 0)
         assert upstream.stops_made == 1
+
+    run(main())
+
+
+def test_a_sender_that_is_cancelled_is_accounted_for() -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+        upstream = TroubledUpstream(gate)
+        lane = Lane(upstream, delivery(queue=1))
+        await lane.start()
+        first, second = messages(2)
+        await lane.put(first)
+        waiting = asyncio.ensure_future(lane.put(second))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        gate.set()
+        await lane.stop(5)
+        assert lane.statistics() == LaneStatistics("troubled", 2, 1, {"abandoned": 1}, 0)
 
     run(main())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -18,6 +17,7 @@ import pytest
 
 from edgevision.errors import ConfigurationError, UpstreamError
 from edgevision.upstream.lines_file import LinesFile
+from tests.unit.upstream.helpers import fill
 
 
 def line(number: int, size: int = 40) -> bytes:
@@ -291,22 +291,7 @@ def test_a_write_that_fails_half_way_leaves_whole_lines(tmp_path: Path) -> None:
     assert numbers(path) == [1, 2, 3, 4, 5]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("needs mount: apt-get install mount")
-    if done.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: run as root ({done.stderr.strip()})")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
+@pytest.mark.needs("small-disk")
 def test_a_full_disk_loses_nothing_that_was_taken(small_disk: Path) -> None:
     path, ballast = small_disk / "results.jsonl", small_disk / "ballast"
     ballast.write_bytes(b"x" * 32_768)
@@ -329,14 +314,7 @@ def test_a_full_disk_loses_nothing_that_was_taken(small_disk: Path) -> None:
     assert sorted(held) == list(range(1, taken + 21))
 
 
-def fill(disk: Path) -> None:
-    fd = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    with contextlib.suppress(OSError):
-        while os.write(fd, b"x" * 4096):
-            pass
-    os.close(fd)
-
-
+@pytest.mark.needs("small-disk")
 def test_opening_on_a_full_disk_can_be_tried_again(small_disk: Path) -> None:
     path = small_disk / "results.jsonl"
     path.write_bytes(line(1) + b"\n" + line(2)[:-1])  # the cut line has nowhere to go

@@ -141,11 +141,10 @@ def test_an_interval_is_its_own_heartbeat() -> None:
 
 def test_the_last_interval_is_flushed_with_its_length() -> None:
     interval = policy(when="interval", interval_s=10)
-    assert interval.flush(1.0) is None
+    assert interval.flush(1.0) == []
     interval.update(result("person", latency_s=0.25, values={"t": 2.0}), 12.5)
     interval.update(result(latency_s=0.75, values={"t": None, "m": "a"}), 13.0)
-    report = interval.flush(14.0)
-    assert report is not None
+    [report] = interval.flush(14.0)
     summary = report.aggregate
     assert summary is not None
     assert (report.reason, summary.frames, summary.length_s) == ("stop", 2, 4.0)
@@ -153,7 +152,7 @@ def test_the_last_interval_is_flushed_with_its_length() -> None:
     assert (summary.numbers["t"].last, summary.numbers["t"].count) == (2.0, 1)
     assert summary.others == {"m": "a"}
     assert summary.labels["person"].min(summary.frames) == 0
-    assert interval.flush(15.0) is None
+    assert interval.flush(15.0) == []
 
 
 def test_an_interval_counts_tracks_by_label() -> None:
@@ -172,7 +171,20 @@ def test_an_interval_counts_tracks_by_label() -> None:
 
 @pytest.mark.parametrize("when", ["every", "change"])
 def test_nothing_is_left_to_flush(when: str) -> None:
-    assert policy(when=when).flush(1.0) is None
+    assert policy(when=when).flush(1.0) == []
+
+
+def test_the_last_word_is_the_state() -> None:
+    change = policy(min_interval_s=1)
+    change.tick(0.0, "live")
+    change.update(result(), 0.0)
+    change.update(result("person", sequence=2), 0.5)
+    reports = change.flush(0.75, "ended")
+    assert [told(report) for report in reports] == [
+        ("frame", "change", 1),
+        ("heartbeat", "state", 0),
+    ]
+    assert change.flush(1.0, "ended") == []
 
 
 # --- the camera's clock ---------------------------------------------------------------------------

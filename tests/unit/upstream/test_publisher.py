@@ -114,6 +114,29 @@ def test_it_ticks_by_itself() -> None:
     assert {body["frames"] for body in upstream.bodies} == {0}
 
 
+def test_a_state_that_cannot_be_told_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    upstream = CollectingUpstream()
+
+    def state() -> str:
+        raise RuntimeError("it is being removed")
+
+    async def main() -> None:
+        made, clock = publisher(upstream, when="interval", interval_s=10)
+        made.add_camera("door", state)
+        made.add_camera("till", lambda: "live")
+        await made.start()
+        clock.now_s = 10.0
+        await made.tick()
+        for camera in ("door", "till"):
+            await made.publish(result(camera=camera))
+        await made.stop()
+
+    run(main())
+    told = [(message.camera, message.body.get("state")) for message in upstream.messages]
+    assert told == [("door", None), ("till", "live")] * 2
+    assert caplog.text.count("the state of camera door cannot be told") == 1
+
+
 def test_a_recording_played_in_a_hurry_makes_the_messages_of_the_camera() -> None:
     async def play(speed: float) -> list[Message]:
         upstream = CollectingUpstream()
@@ -155,6 +178,25 @@ def test_stop_flushes_the_interval_and_what_waits() -> None:
     ]
     assert summary.bodies[0]["interval_s"] == 5
     assert [b["counts"] for b in change.bodies] == [{}, {"person": 1}]
+
+
+def test_the_last_message_of_a_camera_says_that_it_ended() -> None:
+    upstream = CollectingUpstream()
+
+    async def main() -> None:
+        made, _ = publisher(upstream)
+        state = "live"
+        made.add_camera("door", lambda: state)
+        await made.start()
+        await made.publish(result())
+        state = "ended"
+        await made.stop()
+
+    run(main())
+    assert [(b["kind"], b.get("state")) for b in upstream.bodies] == [
+        ("frame", None),
+        ("heartbeat", "ended"),
+    ]
 
 
 def test_takes_results_only_while_it_runs() -> None:

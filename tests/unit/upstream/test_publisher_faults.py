@@ -15,7 +15,7 @@ from edgevision.upstream.jsonl import JsonlUpstream
 from edgevision.upstream.message import Message
 from edgevision.upstream.publisher import Publisher
 from edgevision.upstream.settings import DeliverySettings, JsonlSettings, PublishSettings
-from tests.unit.upstream.helpers import TroubledUpstream, numbers, publisher, result
+from tests.unit.upstream.helpers import TroubledUpstream, fill, numbers, publisher, result, until
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -148,3 +148,27 @@ def test_says_when_nobody_reads_any_more() -> None:
         assert lost == [{"gone": 2}, {"gone": 1}]
 
     run(main())
+
+
+@pytest.mark.needs("small-disk")
+def test_a_full_disk_delays_the_messages_and_loses_none(small_disk: Path) -> None:
+    path = small_disk / "results.jsonl"
+    file, good = JsonlUpstream(JsonlSettings(path=str(path))), CollectingUpstream("good")
+
+    async def main() -> None:
+        made, _ = publisher(file, good, when="every", delivery={"queue": 500})
+        await made.start()
+        fill(small_disk)
+        for sequence in range(1, 101):
+            await made.publish(result("person", sequence=sequence))
+        await good.wait_for(100)
+        await until(lambda: made.statistics().upstreams["jsonl"].retries > 0)
+        [status] = [status for status in made.status() if status.name == "jsonl"]
+        assert status.detail == f"cannot write {path}: No space left on device"
+        (small_disk / "ballast").unlink()
+        await made.stop()
+        assert made.statistics().upstreams["jsonl"].lost == {}
+
+    run(main())
+    lines = path.read_bytes().splitlines()
+    assert [Message.decode(line).id for line in lines] == [m.id for m in good.messages]
