@@ -29,7 +29,7 @@ _NO_REFERENCE = r"(?!['\"]?\$\{)"
 
 _URL = re.compile(r"(?<=\w)://(?P<rest>[^\s\"<>]+)")
 _WHOLE_URL = re.compile(r"(?<=\w)://(?P<rest>.+)", re.DOTALL)
-_PORT = re.compile(r"[^:]*:\d{0,5}|\[[\da-fA-F:.%]*\](:\d{0,5})?")
+_PORT = re.compile(r"[^:]*:\d{1,5}|\[[^\[\]]*\](:\d{1,5})?")
 
 _HIDE_VALUE = [
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
@@ -37,10 +37,10 @@ _HIDE_VALUE = [
         rf"(?P<key>{_SECRET}\s*=\s*){_NO_REFERENCE}(?:{_QUOTED}|[^\s&;'\"]+)",
         rf"(?P<key>[?&;/]{_IN_QUERY}=){_NO_REFERENCE}[^\s&;'\"]+",
         rf"(?P<key>{_SECRET}['\"]\s*:\s*){_NO_REFERENCE}(?:{_QUOTED}|[^\s,}}\]]+)",
-        rf"(?P<key>^[ \t]*(?:- +)*[\w-]*{_SECRET}[ \t]*:[ \t]+){_NO_REFERENCE}\S.*",
+        rf"(?P<key>^[ \t]*(?:- +)*[\w-]*{_SECRET}[ \t]*:[ \t]+){_NO_REFERENCE}\S[^\r\n]*",
         r"(?P<key>SharedAccessSignature )sr=\S*",
-        r"(?P<key>\b(?:Proxy-)?Authorization['\"]?\s*[:=]\s*)(?:[bf]?['\"])?\S.*",
-        r"(?P<key>\b(?:Set-)?Cookie:\s*)\S.*",
+        r"(?P<key>\b(?:Proxy-)?Authorization['\"]?\s*[:=]\s*)\S[^\r\n]*",
+        r"(?P<key>\b(?:Set-)?Cookie:\s*)\S[^\r\n]*",
         r"(?P<key>-key:[ \t]+)\S+",
         r"(?P<key>\bBearer\s+)(?=[\w.~+/=-]*[\d.])[\w.~+/=-]{8,}",
         r"(?P<key>(?<![\w-]))eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?",

@@ -8,11 +8,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import needs
 from tests.leaks import Held, adopt_orphans, left_behind
 
 _GPU_FOLDER = Path(__file__).parent / "gpu"
+
+# A test asserts no speed, least of all on a busy machine.
+settings.register_profile("edgevision", deadline=None)
+settings.load_profile("edgevision")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
