@@ -29,11 +29,13 @@ if TYPE_CHECKING:
         StageConfig,
         WebConfig,
     )
+    from edgevision.config.override import Override
     from edgevision.config.schema import json_schema
     from edgevision.config.stage_reference import load_stage
 
 __all__ = [
     "CameraConfig",
+    "Override",
     "PipelineConfig",
     "ReconnectConfig",
     "SourceConfig",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Override": "override",
     "from_mapping": "loading",
     "json_schema": "schema",
     "load": "loading",

@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from edgevision.config.document import decode, parse_yaml, read_bytes
 from edgevision.config.models import ConfigModel, PipelineConfig, StageConfig
 from edgevision.config.node import Node, from_object, locate, plain
+from edgevision.config.override import Override
 from edgevision.config.problems import Problems
 from edgevision.config.shape import write_out
 from edgevision.config.stage_check import StageCheck
@@ -31,7 +32,12 @@ Way = tuple[int | str, ...]
 _OF_PATHS = frozenset({"file", "images", "replay"})
 
 
-def load(path: str | Path, *, environment: Mapping[str, str] | None = None) -> PipelineConfig:
+def load(
+    path: str | Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    override: Override | None = None,
+) -> PipelineConfig:
     """Read the pipeline.yaml at ``path``.
 
     Stage files are loaded as they are now, also if they were loaded before.
@@ -39,6 +45,7 @@ def load(path: str | Path, *, environment: Mapping[str, str] | None = None) -> P
     Args:
         path: the file; relative paths in it are relative to its folder.
         environment: variables for ``${NAME}``; default those of this process.
+        override: sources and parameters that replace those of the file.
 
     Raises:
         ConfigurationError: one line for each mistake, with file, line, path and what would be
@@ -46,7 +53,7 @@ def load(path: str | Path, *, environment: Mapping[str, str] | None = None) -> P
     """
     path = Path(path)
     text = decode(read_bytes(path), str(path))
-    return parse(text, file=path, environment=environment)
+    return parse(text, file=path, environment=environment, override=override)
 
 
 def parse(
@@ -55,6 +62,7 @@ def parse(
     file: str | Path | None = None,
     folder: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
+    override: Override | None = None,
 ) -> PipelineConfig:
     """Read a pipeline from YAML text.
 
@@ -63,6 +71,7 @@ def parse(
         file: where it came from, for messages.
         folder: what relative paths are relative to; default the file's folder or the current one.
         environment: variables for ``${NAME}``; default those of this process.
+        override: sources and parameters that replace those of the document.
 
     Raises:
         ConfigurationError: see `load`.
@@ -74,12 +83,17 @@ def parse(
     place = Path(folder) if folder is not None else Path(file).parent if file else Path()
     substitution = Substitution(os.environ if environment is None else environment, place)
     substitution.apply(root, problems)
-    config = _Reader(root, problems, place, substitution.hide).read()
+    config = _Reader(root, problems, place, substitution.hide, override).read()
     config._file = None if file is None else Path(file)
     return config
 
 
-def from_mapping(document: Mapping[str, Any], *, folder: str | Path = ".") -> PipelineConfig:
+def from_mapping(
+    document: Mapping[str, Any],
+    *,
+    folder: str | Path = ".",
+    override: Override | None = None,
+) -> PipelineConfig:
     """Read a pipeline from dictionaries and lists, as JSON has them.
 
     Nothing is substituted: such a document may come from elsewhere, and must not reach this
@@ -88,11 +102,12 @@ def from_mapping(document: Mapping[str, Any], *, folder: str | Path = ".") -> Pi
     Args:
         document: what a pipeline.yaml would say.
         folder: what relative paths are relative to.
+        override: sources and parameters that replace those of the document.
 
     Raises:
         ConfigurationError: see `load`; there are no lines.
     """
-    return _Reader(from_object(document), Problems(), Path(folder), str).read()
+    return _Reader(from_object(document), Problems(), Path(folder), str, override).read()
 
 
 class _Reader:
@@ -103,10 +118,16 @@ class _Reader:
         problems: takes the mistakes.
         folder: what relative paths are relative to.
         hide: hides substituted values in a text.
+        override: replaces parts of the document.
     """
 
     def __init__(
-        self, root: Node, problems: Problems, folder: Path, hide: Callable[[str], str]
+        self,
+        root: Node,
+        problems: Problems,
+        folder: Path,
+        hide: Callable[[str], str],
+        override: Override | None,
     ) -> None:
         self._problems = problems
         self._folder = folder
@@ -118,6 +139,8 @@ class _Reader:
                 line=root.line,
             )
         self._root = write_out(root, problems)
+        if override is not None:
+            override.apply(self._root, problems)
         self._files = StageFiles()
         self._stages = StageCheck(self._root, problems, folder, self._files, hide)
 
