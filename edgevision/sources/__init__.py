@@ -8,6 +8,7 @@
 ``http://``, ``https://``           `HttpSource`: MJPEG on the network
 ``gstreamer:v4l2src ! ...``         `GStreamerSource`: any pipeline of GStreamer's
 ``csi:0``                           `CsiSource`: a CSI camera of a Jetson module
+``replay:folder``                   `RecordingSource`: what ``edgevision record`` wrote
 ``synthetic:``                      `SyntheticSource`: a rendered walkway with its ground truth
 ==================================  ============================================================
 
@@ -46,6 +47,7 @@ _factories: dict[str, str | Callable[..., Source]] = {
     "http": "edgevision.sources.network:HttpSource",
     "https": "edgevision.sources.network:HttpSource",
     "images": "edgevision.sources.images:ImagesSource",
+    "replay": "edgevision.sources.recording:RecordingSource",
     "rtsp": "edgevision.sources.network:RtspSource",
     "rtsps": "edgevision.sources.network:RtspSource",
     "synthetic": "edgevision.sources.synthetic:SyntheticSource",
