@@ -223,7 +223,7 @@ class Publisher:
             UpstreamStatus(
                 name=lane.name,
                 sent=lane.sent,
-                failed=sum(lane.lost.values()),
+                failed=sum(lane.lost.values()) - lane.lost.get("gone", 0),
                 waiting=lane.waiting,
                 detail=lane.detail,
             )

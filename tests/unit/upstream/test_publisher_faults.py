@@ -146,6 +146,7 @@ def test_says_when_nobody_reads_any_more() -> None:
         await made.stop()
         lost = [lane.lost for lane in made.statistics().upstreams.values()]
         assert lost == [{"gone": 2}, {"gone": 1}]
+        assert [status.failed for status in made.status()] == [0, 0]
 
     run(main())
 
