@@ -149,7 +149,9 @@ def _reason(host: str, port: int, error: OSError) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{wanted}: permission denied; ports from 1024 on need no extra rights"
-    if error.errno == errno.EADDRNOTAVAIL:
+    # asyncio goes on to the host's next address; newer versions of it then say without a number
+    # that there was none.
+    if error.errno in (errno.EADDRNOTAVAIL, None):
         return (
             f"{wanted}: this machine has no such address; set web.host to 127.0.0.1 (this machine "
             "only) or 0.0.0.0 (everyone who reaches it)"
