@@ -97,8 +97,11 @@ class Operation:
         dtypes: element types of the first image that are tested, in OpenCV's words (8U, 32F).
         channels: numbers of channels of the first image that are tested.
         scalars: names of the arguments that may be numbers in place of images.
-        tolerance: largest difference between CUDA and CPU: in steps of an integer result, relative
-            to the largest value of a floating-point one.
+        cuda_types: element types and numbers of channels of the first image that cv2.cuda takes:
+            "8UC14 32FC1" is 8UC1, 8UC4 and 32FC1. Only types in ``dtypes`` were tried.
+        steps: largest difference between CUDA and CPU of an integer result.
+        relative: the same of a floating-point result, relative to its largest value.
+        differs: where the two differ by more than that.
         cleared: when one of these holds, cv2 leaves a part of the result as it was. The buffer is
             zeroed first, as a new one is.
         unpooled: when one of these holds, cv2 reads or skips the result. No buffer is given.
@@ -117,7 +120,10 @@ class Operation:
     dtypes: str = "8U"
     channels: tuple[int, ...] = (1, 3)
     scalars: tuple[str, ...] = ()
-    tolerance: float = 0.0
+    cuda_types: str = ""
+    steps: int = 0
+    relative: float = 0.0
+    differs: str = ""
     cleared: tuple[When, ...] = ()
     unpooled: tuple[When, ...] = ()
     reference: bool = False

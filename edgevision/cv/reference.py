@@ -171,10 +171,14 @@ def minMax(src: Image, mask: Image | None = None) -> tuple[float, float]:
 def evenLevels(
     nLevels: int, lowerLevel: int, upperLevel: int, levels: Image | None = None
 ) -> Image:
-    """``nLevels`` integers from the lower to the upper level, as (1, nLevels) int32."""
-    steps = np.arange(nLevels, dtype=np.float64) * ((upperLevel - lowerLevel) / (nLevels - 1))
+    """``nLevels`` integers from the lower to the upper level, as (1, nLevels) int32.
+
+    As in NPP, what the division leaves over widens the first bins by one each.
+    """
+    step, left = divmod(upperLevel - lowerLevel, nLevels - 1)
+    index = np.arange(nLevels)
     out = _like(levels, (1, nLevels), np.int32)
-    out[0] = np.rint(steps + lowerLevel)
+    out[0] = lowerLevel + index * step + np.minimum(index, left)
     return out
 
 
@@ -276,12 +280,12 @@ def meanShiftFiltering(
         1.0,
     ),
 ) -> Image:
-    """Mean shift without a pyramid on (H, W, 4) uint8; the fourth channel of the result is 0."""
+    """Mean shift without a pyramid on (H, W, 4) uint8; the fourth channel stays."""
     flat = cv2.pyrMeanShiftFiltering(
         cv2.cvtColor(src, cv2.COLOR_BGRA2BGR), sp, sr, None, 0, criteria
     )
     dst = cv2.cvtColor(flat, cv2.COLOR_BGR2BGRA, dst)
-    dst[..., 3] = 0
+    dst[..., 3] = src[..., 3]
     return dst
 
 
@@ -289,7 +293,8 @@ def alphaComp(img1: Image, img2: Image, alpha_op: int, dst: Image | None = None)
     """Composition after Porter and Duff, "Compositing digital images" (1984).
 
     The fourth channel is alpha. Operations 0 to 5 multiply the colours by alpha first, 6 to 11 take
-    them as multiplied, 12 only multiplies.
+    them as multiplied, 12 only multiplies. A sum (5 and 11) ends at the highest value, which for
+    floating-point images is 1.
     """
     if not 0 <= alpha_op <= 12:
         raise ConfigurationError(f"alpha_op is 0 to 12, got {alpha_op}")
@@ -313,6 +318,8 @@ def alphaComp(img1: Image, img2: Image, alpha_op: int, dst: Image | None = None)
             (1.0, 1.0),
         )[alpha_op % 6]
         out = front * keep_front + back * keep_back
+        if alpha_op % 6 == 5:
+            np.minimum(out, 1.0, out=out)
     return convertTo(out, _depth(img1), dst, whole)
 
 

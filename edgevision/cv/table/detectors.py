@@ -180,6 +180,7 @@ TYPES = (
                 "detect(src[, lines]) -> lines",
                 "Lines as (rho, theta), (1, N, 2) 32F.",
                 cuda="HoughLinesDetector.detect",
+                differs="CUDA gives (2, N, 2): the second row holds the votes.",
             ),
         ),
         reference=True,

@@ -17,6 +17,8 @@ ROWS = (
         "Canny(image, threshold1, threshold2[, edges[, apertureSize[, L2gradient]]]) -> edges",
         "Edges, 255 on 0.",
         cuda="createCannyEdgeDetector",
+        cuda_types="8UC1",
+        differs="The border pixels differ.",
         pooled=("edges",),
         dtypes="8U",
         channels=(1, 3),
@@ -30,6 +32,8 @@ ROWS = (
         " -> lines",
         "Lines as (rho, theta).",
         cuda="createHoughLinesDetector",
+        cuda_types="8UC1",
+        differs="The same lines in another order.",
         cuda_call="createHoughLinesDetector(rho, theta, threshold, doSort, maxLines)"
         ".detect(src, lines, stream) -> (1, N, 2)",
     ),
@@ -38,6 +42,8 @@ ROWS = (
         "lines",
         "Line segments as (x1, y1, x2, y2).",
         cuda="createHoughSegmentDetector",
+        cuda_types="8UC1",
+        differs="Another choice of segments.",
         cuda_call="createHoughSegmentDetector(rho, theta, minLineLength, maxLineGap, maxLines, "
         "threshold)"
         ".detect(src, lines, stream) -> (1, N, 4)",
@@ -47,6 +53,8 @@ ROWS = (
         "[, maxRadius]]]]]) -> circles",
         "Circles as (x, y, radius).",
         cuda="createHoughCirclesDetector",
+        cuda_types="8UC1",
+        differs="Another choice of circles.",
         cuda_call="createHoughCirclesDetector(dp, minDist, cannyThreshold, votesThreshold, "
         "minRadius, "
         "maxRadius, maxCircles).detect(src, circles, stream)",
@@ -55,6 +63,8 @@ ROWS = (
         "cornerHarris(src, blockSize, ksize, k[, dst[, borderType]]) -> dst",
         "Harris's measure of a corner, 32F.",
         cuda="createHarrisCorner",
+        cuda_types="8UC1 32FC1",
+        relative=1e-06,
         dtypes="8U 32F",
         cuda_call="createHarrisCorner(srcType, blockSize, ksize, k, borderType).compute(src, dst, "
         "stream)",
@@ -63,6 +73,8 @@ ROWS = (
         "cornerMinEigenVal(src, blockSize[, dst[, ksize[, borderType]]]) -> dst",
         "The lesser eigenvalue of the gradient matrix, 32F.",
         cuda="createMinEigenValCorner",
+        cuda_types="8UC1 32FC1",
+        relative=2e-06,
         dtypes="8U 32F",
         cuda_call="createMinEigenValCorner(srcType, blockSize, ksize, borderType)"
         ".compute(src, dst, stream)",
@@ -73,6 +85,7 @@ ROWS = (
         "[, useHarrisDetector[, k]]]]]) -> corners",
         "Strong corners as (x, y), strongest first.",
         cuda="createGoodFeaturesToTrackDetector",
+        cuda_types="8UC1 32FC1",
         dtypes="8U 32F",
         cuda_call="createGoodFeaturesToTrackDetector(srcType, maxCorners, qualityLevel, "
         "minDistance, "
@@ -82,6 +95,8 @@ ROWS = (
         "matchTemplate(image, templ, method[, result[, mask]]) -> result",
         "How well a template fits at each place.",
         cuda="createTemplateMatching",
+        cuda_types="8UC134 32FC134",
+        relative=2e-05,
         pooled=("result",),
         dtypes="8U 32F",
         channels=(1, 3),
@@ -92,6 +107,8 @@ ROWS = (
         "connectedComponents(image[, labels[, connectivity[, ltype]]]) -> retval, labels",
         "Number of blobs, and the label of each pixel.",
         cuda="connectedComponents",
+        cuda_types="8UC1",
+        differs="The same blobs with other, scattered numbers.",
         pooled=("labels",),
         dtypes="8U",
         cuda_call="connectedComponents(image, labels, connectivity, ltype): 8-way, 32S, no number",
@@ -111,6 +128,8 @@ ROWS = (
         " -> retval, labels",
         "Blobs, by an algorithm of choice.",
         cuda="connectedComponentsWithAlgorithm",
+        cuda_types="8UC1",
+        differs="The same blobs with other, scattered numbers.",
         pooled=("labels",),
         dtypes="8U",
         note="CUDA numbers the labels otherwise.",
@@ -126,6 +145,8 @@ ROWS = (
         " poly_sigma, flags) -> flow",
         "Motion of each pixel as (dx, dy), 32F.",
         cuda="FarnebackOpticalFlow_create",
+        cuda_types="8UC1",
+        relative=0.0001,
         pooled=("flow",),
         dtypes="8U",
         unpooled=(When("flags", bit="OPTFLOW_USE_INITIAL_FLOW"),),
@@ -139,6 +160,9 @@ ROWS = (
         "[, criteria[, flags[, minEigThreshold]]]]]]]) -> nextPts, status, err",
         "Motion of given points.",
         cuda="SparsePyrLKOpticalFlow_create",
+        cuda_types="8UC134",
+        relative=0.04,
+        differs="Another stopping rule.",
         dtypes="8U",
         channels=(1, 3),
         cuda_call="SparsePyrLKOpticalFlow_create(winSize, maxLevel, iters, useInitialFlow)"

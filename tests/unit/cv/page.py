@@ -31,9 +31,11 @@ gray = cv.cvtColor(image, cv2.COLOR_BGR2GRAY)
 - `cv.zeros(shape, dtype)` is a zeroed array to draw on; within a pipeline it is the frame's too.
 - Masked operations without `dst` leave zeros where the mask is zero, as in cv2.
 
-The elements are those of the first image: 8U is uint8, 16S int16, 32F float32 and so on; C1 is one
-channel. Every combination is tested against cv2. The difference is the largest one between CUDA and
-the CPU: in steps for integers, relative to the largest value for floating-point numbers.
+The elements are those of the first image: 8U is uint8, 16S int16, 32F float32 and so on; C134 is 1,
+3 or 4 channels. Every combination is tested against cv2. Those on CUDA are what cv2.cuda 4.14 takes
+of them. The difference is the largest one seen between CUDA and the CPU on an H100, with some room:
+a whole number in steps of an integer result, a fraction relative to the largest value of a
+floating-point one.
 
 This page is generated from `edgevision/cv/table`.
 """
@@ -59,13 +61,14 @@ def page() -> str:
 
 
 def _table(rows: list[Operation]) -> Iterator[str]:
-    yield "| function | CUDA | elements | difference | |"
-    yield "|---|---|---|---|---|"
+    yield "| function | elements | CUDA | elements on CUDA | difference | |"
+    yield "|---|---|---|---|---|---|"
     for row in rows:
-        channels = " ".join(f"C{count}" for count in row.channels)
-        elements = f"{row.dtypes} {channels}".strip() or "none"
+        channels = "".join(str(count) for count in row.channels)
+        elements = " ".join(f"{word}C{channels}" for word in row.dtypes.split()) or "none"
         yield (
-            f"| {_call(row)} | {_cuda(row)} | {elements} | {_difference(row)} | {_remarks(row)} |"
+            f"| {_call(row)} | {elements} | {_cuda(row)} | {row.cuda_types} | {_difference(row)} "
+            f"| {_remarks(row)} |"
         )
 
 
@@ -93,9 +96,12 @@ def _cuda(row: Operation) -> str:
 
 
 def _difference(row: Operation) -> str:
-    if not row.cuda:
+    if not row.cuda or not row.cuda_types:
         return ""
-    return f"{row.tolerance:g}"
+    parts = [f"{row.steps}"] if row.steps or not row.relative else []
+    if row.relative:
+        parts.append(f"{row.relative:g}")
+    return " or ".join(parts)
 
 
 def _remarks(row: Operation) -> str:
@@ -104,6 +110,8 @@ def _remarks(row: Operation) -> str:
         parts.append(f"No CUDA: {row.no_cuda}.")
     if row.cuda_call:
         parts.append(f"On CUDA: {row.cuda_call}.")
+    if row.differs:
+        parts.append(f"CUDA differs: {row.differs}")
     if row.reference and row.dtypes:
         parts.append("Not in cv2.")
     if row.unpooled:

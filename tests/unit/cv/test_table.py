@@ -99,7 +99,15 @@ def test_a_row_is_complete(row: Operation) -> None:
     assert set(row.scalars) <= set(parsed.parameters)
     for when in row.cleared + row.unpooled:
         assert when.parameter in parsed.parameters
-    assert row.tolerance >= 0
+    assert row.steps >= 0
+    assert row.relative >= 0
+    for word in row.cuda_types.split():
+        dtype, _, channels = word.partition("C")
+        assert dtype in row.dtypes.split()
+        assert channels
+        assert set(channels) <= set("1234")
+    assert row.cuda or not (row.cuda_types or row.steps or row.relative or row.differs)
+    assert not row.differs or row.differs.endswith(".")
 
 
 @pytest.mark.parametrize("row", OPERATIONS.values(), ids=lambda row: row.name)
