@@ -93,7 +93,9 @@ def main() -> None:
     bare_s = median["json.dumps"]
     for name, each_s in median.items():
         ratio = each_s / bare_s
-        print(f"{name:10}  {1e6 * each_s:6.1f} us a frame  {1 / each_s:9,.0f} /s  ratio {ratio:.2f}")
+        print(
+            f"{name:10}  {1e6 * each_s:6.1f} us a frame  {1 / each_s:9,.0f} /s  ratio {ratio:.2f}"
+        )
     numbers = {f"{name}_us": round(1e6 * each_s, 2) for name, each_s in median.items()}
     print(json.dumps({**numbers, "ratio": round(median["every"] / bare_s, 3), "rounds": ROUNDS}))
 
