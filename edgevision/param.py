@@ -54,7 +54,7 @@ class ParamSpec:
         owner: name of the stage class, for messages.
     """
 
-    default: Any = REQUIRED
+    default: Any = field(default=REQUIRED, repr=False)
     ge: float | None = None
     gt: float | None = None
     le: float | None = None
@@ -212,7 +212,7 @@ def collect(
         if not isinstance(value, ParamSpec):
             continue
         where = f"{owner}.{name}"
-        if annotations.get(name) is None:
+        if name not in annotations:
             raise TypeError(f"{where} = Param(...) needs a type: write `{name}: int = Param(...)`")
         try:
             specs[name] = value.bind(owner, name, resolve(annotations[name], module))
@@ -253,7 +253,10 @@ def validate(
 
 def _shown(value: Any) -> str:
     """Return a value for a message: short, on one line and without credentials."""
-    text = redact(repr(value)).replace("\n", " ")
+    try:
+        text = redact(repr(value)).replace("\n", " ")
+    except ValueError:  # Python refuses to write out an integer of thousands of digits
+        return "<a number too long to be shown>"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 

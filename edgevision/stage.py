@@ -259,7 +259,8 @@ class _ParamAttribute(property):
             self.__dict__[key] = self.__params__[spec.name].check(value)
 
         about = f"{spec.describe_type()}, default {spec.describe_default()}"
-        super().__init__(attrgetter(key), assign, doc=f"{spec.help or spec.name} ({about})")
+        super().__init__(attrgetter(key), assign)
+        self.__doc__ = f"{spec.help or spec.name} ({about})"
         self.spec = spec
 
 
