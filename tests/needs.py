@@ -52,6 +52,15 @@ def _rtsp_server() -> bool:
     return done.returncode == 0
 
 
+def _opencv_with_gstreamer() -> bool:
+    code = "import cv2, re; assert re.search('GStreamer: +YES', cv2.getBuildInformation())"
+    try:
+        done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, timeout=60)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
 def _opencv_4() -> bool:
     import cv2
 
@@ -79,6 +88,11 @@ NEEDS = {
         "apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp "
         "gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-libav",
         _rtsp_server,
+    ),
+    "opencv-gstreamer": Need(
+        "the system's OpenCV, which has GStreamer",
+        "apt-get install python3-opencv gstreamer1.0-plugins-good",
+        _opencv_with_gstreamer,
     ),
     "opencv-4": Need(
         "OpenCV 4 (OpenCV 5's wheel has no HOGDescriptor and no CascadeClassifier)",

@@ -62,12 +62,13 @@ class GStreamerSource(CaptureSource):
         """What is given to OpenCV; it may hold credentials."""
         self._open_timeout_s = open_timeout_s
         self._read_timeout_s = read_timeout_s
+        self._checked = False
 
     def open(self) -> None:
         """Start the pipeline and wait for its first frame.
 
         Raises:
-            ConfigurationError: this OpenCV has no GStreamer.
+            ConfigurationError: this OpenCV has no GStreamer, or GStreamer lacks an element.
             SourceUnavailableError: the pipeline did not start, or delivered nothing.
         """
         self.close()
@@ -78,6 +79,11 @@ class GStreamerSource(CaptureSource):
                 "a source that needs none: webcam:, rtsp://, http://, a file"
             )
         self._refuse()
+        if not self._checked and (missing := _missing_elements(self.pipeline)):
+            raise ConfigurationError(
+                f"{self.uri}: GStreamer has no element {' and no '.join(missing)} here"
+            )
+        self._checked = True
         with ffmpeg.quiet():
             self._capture = capture = cv2.VideoCapture(
                 self.pipeline,
@@ -94,13 +100,11 @@ class GStreamerSource(CaptureSource):
                 self._grabbed = True
                 return
         self.close()
-        if opened:
-            reason = "the pipeline started and delivered nothing"
-        elif missing := _missing_elements(self.pipeline):
-            reason = f"GStreamer has no element {' and no '.join(missing)} here"
-        else:
-            reason = "the pipeline did not start; gst-launch-1.0 with the same words says why"
-        raise SourceUnavailableError(f"{self.uri}: {reason}")
+        raise SourceUnavailableError(
+            f"{self.uri}: the pipeline "
+            + ("started and delivered nothing" if opened else "did not start")
+            + "; gst-launch-1.0 with the same words says why"
+        )
 
     def read(self, slot: Slot) -> bool:
         """Wait for the next frame and copy it into the slot.
@@ -110,16 +114,32 @@ class GStreamerSource(CaptureSource):
 
         Raises:
             SourceUnavailableError: nothing came within ``read_timeout_s``.
+            ConfigurationError: the pictures are neither BGR nor gray.
         """
         capture = self._opened()
         before_s = time.monotonic()
+        first = self._grabbed
         if self._grab(capture) and self._retrieve(capture, slot):
+            if first:
+                self._check_format(capture, slot)
             return True
         if time.monotonic() - before_s >= 0.98 * self._read_timeout_s:
             raise SourceUnavailableError(
                 f"{self.uri}: no frame for {self._read_timeout_s:g} s (read_timeout_s)"
             )
         return False
+
+    def _check_format(self, capture: cv2.VideoCapture, slot: Slot) -> None:
+        """Refuse what OpenCV takes as it is and no stage can use: NV12, YUY2, JPEG."""
+        shape = () if slot.image is None else slot.image.shape
+        if len(shape) == 3 and shape[2] == 3:
+            return
+        if len(shape) == 2 and shape[0] == round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)):
+            return
+        raise ConfigurationError(
+            f"{self.uri}: the appsink must deliver BGR or GRAY8, got an array of shape {shape}; "
+            "put 'videoconvert ! video/x-raw,format=BGR' before it, or leave it out"
+        )
 
     def _refuse(self) -> None:
         """Raise if the pipeline cannot work on this machine, before GStreamer is asked."""

@@ -231,12 +231,16 @@ class RtspSource(NetworkSource):
 
     def _connect(self, deadline_s: float) -> bool:
         self._probing_s = _PROBING_S
+        before_s = time.monotonic()
         if super()._connect(deadline_s):
             return True
+        capture = self._capture
+        silent = time.monotonic() - before_s >= self._read_timeout_s
+        if silent or capture is None or not capture.isOpened():
+            return False
         # A camera may describe its video in the key frames only. Without one FFmpeg opens, but
         # knows no size, and never will: it has to look for longer from the start.
-        capture = self._capture
-        if capture is None or not capture.isOpened() or capture.get(cv2.CAP_PROP_FRAME_WIDTH) > 0:
+        if capture.get(cv2.CAP_PROP_FRAME_WIDTH) > 0:
             return False
         self.close()
         self._probing_s = self._first_frame_timeout_s
@@ -250,6 +254,7 @@ class RtspSource(NetworkSource):
             name: str(int(self._read_timeout_s * 1e6)),
             # FFmpeg would look at the video for seconds to guess its frame rate.
             "analyzeduration": str(int(self._probing_s * 1e6)),
+            "fpsprobesize": "0",
         }
 
     def _grab_timeout_s(self) -> float:

@@ -259,10 +259,10 @@ class MjpegCamera(_Camera):
         self._send_pictures(viewer)
 
     def _send_pictures(self, viewer: socket.socket) -> None:
-        started_s = time.monotonic()
-        number = sent = 0
+        due_s = time.monotonic()
+        number = 0
         while self._wait(self.gate, viewer):
-            if self.end_after is not None and sent >= self.end_after:
+            if self.end_after is not None and number >= self.end_after:
                 return
             with self._changed:
                 body = self._injected.pop(0) if self._injected else None
@@ -274,15 +274,14 @@ class MjpegCamera(_Camera):
                 + body
                 + b"\r\n"
             )
-            sent += 1
+            number += 1
             with self._changed:
                 self.sent += 1
                 self._changed.notify_all()
-            number += 1
             if self.fps is not None:
-                number = max(number, int((time.monotonic() - started_s) * self.fps))
-                due_s = started_s + number / self.fps
-                if self._stopping.wait(max(0.0, due_s - time.monotonic())):
+                # After a delay the camera goes on at its rate; it does not make up for it.
+                due_s = max(due_s + 1 / self.fps, time.monotonic())
+                if self._stopping.wait(due_s - time.monotonic()):
                     return
 
     def _wait(self, gate: threading.Event, viewer: socket.socket) -> bool:

@@ -61,26 +61,34 @@ class Camera:
             f"video/x-raw,format=GRAY8,width={width},height={height},framerate={self.fps}/1"
         )
 
-    def feed(self, frames: Any) -> None:
-        """Push pictures into an appsrc until its pipeline is gone."""
-        started_s = time.monotonic()
+    def feed(self, frames: Any, gone: threading.Event) -> None:
+        """Push pictures into an appsrc until its pipeline is gone.
+
+        Each has its time by its number. Left to do this itself (do-timestamp), appsrc may stamp the
+        first one before the pipeline has its base time, and the sink then waits for that time. What
+        it answers is not looked at: a pipeline that is not started yet refuses some.
+        """
+        due_s = time.monotonic()
         counter = 0
         size_wh = None
-        while True:
+        while not gone.is_set():
             if size_wh != self.size_wh:
                 size_wh = self.size_wh
                 frames.set_property("caps", self.caps())
             buffer = Gst.Buffer.new_wrapped(picture(size_wh, counter))
-            if frames.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
-                return
-            passed = (time.monotonic() - started_s) * self.fps
-            counter = max(counter + 1, int(passed))
-            time.sleep(max(0.0, started_s + counter / self.fps - time.monotonic()))
+            buffer.pts = counter * Gst.SECOND // self.fps
+            frames.emit("push-buffer", buffer)
+            counter += 1
+            # After a delay the camera goes on at its rate; it does not make up for it.
+            due_s = max(due_s + 1 / self.fps, time.monotonic())
+            time.sleep(max(0.0, due_s - time.monotonic()))
 
     def configure(self, factory: Any, media: Any) -> None:
         """Start feeding a new media."""
         frames = media.get_element().get_by_name("frames")
-        threading.Thread(target=self.feed, args=(frames,), daemon=True).start()
+        gone = threading.Event()
+        media.connect("unprepared", lambda _: gone.set())
+        threading.Thread(target=self.feed, args=(frames, gone), daemon=True).start()
 
 
 def main() -> None:
@@ -93,7 +101,7 @@ def main() -> None:
     server.set_service(str(settings["port"]))
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(
-        "( appsrc name=frames is-live=true do-timestamp=true format=time ! videoconvert "
+        "( appsrc name=frames is-live=true format=time ! videoconvert "
         f"! video/x-raw,format=I420 ! {settings['encode']} )"
     )
     factory.set_shared(True)
