@@ -62,14 +62,16 @@ def test_a_build_without_a_device_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 def test_with_a_device_the_error_names_what_to_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2.cuda, "cvtColor", object(), raising=False)
     monkeypatch.setattr(cv2.cuda, "getCudaEnabledDeviceCount", lambda: 1)
-    with pytest.raises(CudaUnsupportedError, match=r"cv2\.cuda\.createGaussianFilter"):
-        cv.GaussianBlur(GPU_MAT, (3, 3), 0)
-    with pytest.raises(CudaUnsupportedError, match=r"use GpuMat\.copyTo: mat\.copyTo\(mask"):
-        cv.copyTo(GPU_MAT, GPU_MAT)
+    row = Operation("later(src)", "", cuda="later", cuda_call="later(src, stream)")
+    with pytest.raises(CudaUnsupportedError, match=r"cv2\.cuda\.later: later\(src, stream\)"):
+        device.adapter(row)
+    with pytest.raises(CudaUnsupportedError, match=r"use GpuMat\.later$"):
+        device.adapter(Operation("later(src)", "", cuda="GpuMat.later"))
+    made = device.Made(Operation("createLater() -> Later", ""), (), {}, None)
+    with pytest.raises(CudaUnsupportedError, match=r"cv\.Later\.later takes no GpuMat"):
+        device.adapter(row, made)
     with pytest.raises(CudaUnsupportedError, match="has none"):
         device.adapter(OPERATIONS["distanceTransform"])
-    with pytest.raises(CudaUnsupportedError, match=r"cv\.CLAHE\.apply .*stream, dst"):
-        cv.createCLAHE().apply(GPU_MAT)
 
 
 def test_arrays_beside_gpu_mats_are_refused_in_plain_words() -> None:
@@ -253,12 +255,14 @@ def test_zeros_are_zeros_again_on_each_frame() -> None:
     assert not outside.any()
 
 
-def test_zeros_of_another_shape_are_new() -> None:
+@pytest.mark.parametrize(("shape", "dtype"), [((6, 7), "uint8"), ((5, 7), "int8"), (35, "uint8")])
+def test_zeros_of_another_kind_are_new(shape: int | tuple[int, ...], dtype: str) -> None:
     arena = Arena()
     first = within(arena, cv.zeros, (5, 7))
     arena.release()
-    second = within(arena, cv.zeros, (6, 7))
-    assert second.shape == (6, 7)
+    second = within(arena, cv.zeros, shape, dtype)
+    assert second.shape == np.zeros(shape).shape
+    assert second.dtype == dtype
     assert second is not first
 
 

@@ -257,6 +257,22 @@ def test_what_leaves_pixels_as_they_were_gets_no_old_frame(name: str) -> None:
     assert equal(under[:, 20:], of.noise()[:, :-20])
 
 
+@pytest.mark.skipif(not hasattr(cv2, "THRESH_DRYRUN"), reason="needs OpenCV 4.12")
+def test_a_threshold_that_is_only_computed_gives_no_old_frame() -> None:
+    arena = Arena()
+    image = Pictures().scene()
+    mode = cv2.THRESH_OTSU | cv2.THRESH_DRYRUN
+    with frame(arena):
+        for _ in range(4):
+            cv.threshold(image, 0, 255, cv2.THRESH_BINARY)
+    arena.release()
+    expected = cv2.threshold(image, 0, 255, mode)
+    with frame(arena):
+        assert equal(cv.threshold(image, 0, 255, mode), expected)
+        assert equal(cv.threshold(image, 0, 255, type=mode), expected)
+        assert equal(cv.threshold(image, 0, 255, mode, None), expected)
+
+
 def test_a_source_from_the_arena_is_not_overwritten_by_its_own_operation() -> None:
     arena = Arena(poison=True)
     for seed in range(3):
@@ -280,6 +296,8 @@ def test_a_umat_stays_a_umat_and_out_of_the_arena() -> None:
         with frame(arena):
             assert isinstance(functions.bitwise_not(umat(image)), cv2.UMat)
             assert isinstance(functions.add(image, umat(image)), cv2.UMat)
+        assert arena.release() == ()
+        with frame(arena):
             assert equal(cv.bitwise_not(image), cv2.bitwise_not(image))
             assert equal(cv.add(image, image), cv2.add(image, image))
         assert arena.release() == ()
