@@ -163,7 +163,7 @@ class CameraConfig(ConfigModel):
     """Frames older than this when their turn comes are dropped as stale. Default: no bound."""
 
     queue_size: int | None = Field(default=None, ge=1, le=64, json_schema_extra=_in("frames"))
-    """Frames that may wait for the stages. Default: 2 under `latest`, 8 under `wait`."""
+    """Frames that may wait for the stages. Default: 4 under `latest`, 8 under `wait`."""
 
     stall_s: float = Field(default=2.0, gt=0, le=_LONGEST_S, json_schema_extra=_in("s"))
     """A camera that delivers nothing for so long counts as stalled."""

@@ -25,7 +25,7 @@ _log = logging.getLogger("edgevision.camera")
 
 # Results are small, and each one that does not have to wait for room saves two thread switches.
 _RESULTS = 64
-_QUEUE_SIZE = {"latest": 2, "wait": 8}
+_QUEUE_SIZE = {"latest": 4, "wait": 8}
 _CAPTURE_GRACE_S = 0.5
 # A source that neither delivers nor returns for so long is left to itself, and another is opened.
 _HUNG_S = 15.0

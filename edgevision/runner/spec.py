@@ -27,9 +27,9 @@ class CameraSpec:
         policy: ``latest`` drops the oldest waiting frame when a newer one comes; ``wait`` holds the
             source back and loses nothing; None chooses ``latest`` for a live source and ``wait``
             for a finite one.
-        queue_size: frames that may wait for the worker, at least 1; None chooses 2 under
-            ``latest``, where a longer queue only makes results older, and 8 under ``wait``, where
-            it saves thread switches.
+        queue_size: frames that may wait for the worker, at least 1; None chooses 4 under
+            ``latest``, which bridges a moment of load, and 8 under ``wait``, which saves thread
+            switches. Results get no older by it: see ``Worker``.
         max_age_s: frames older than this when their turn comes are dropped as ``stale``.
         stall_s: a source that delivers nothing for so long counts as stalled.
         first_retry_s: the shortest wait before a lost source is opened again.

@@ -40,6 +40,9 @@ class FrameTap(Protocol):
 class Worker:
     """One camera's worker thread.
 
+    Under ``latest``, a frame that waited already when the last one was taken gives way to a newer
+    one. So a result is younger than two stage times, however long the queue is.
+
     Args:
         spec: the camera; `replace_stages` changes its stages.
         policy: ``latest`` or ``wait``.
