@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -57,6 +59,16 @@ def test_without_a_viewer_the_frame_is_not_even_looked_at() -> None:
         tap.offer(untouchable)
     assert tap.encoded == 0
     assert not encoders()
+
+
+def test_a_runner_that_makes_taps_loads_no_server() -> None:
+    code = (
+        "import sys, edgevision.status; from edgevision.web.tap import PreviewTap; "
+        "PreviewTap('door'); print([m for m in ('aiohttp', 'prometheus_client') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_without_a_viewer_nothing_is_allocated() -> None:
