@@ -74,8 +74,8 @@ class Caller:
         if self._loop is None:
             if self._own_loop is None:
                 self._own_loop = asyncio.new_event_loop()
-            return self._own_loop.run_until_complete(self._limited(hook(*arguments)))
-        future = asyncio.run_coroutine_threadsafe(self._limited(hook(*arguments)), self._loop)
+            return self._own_loop.run_until_complete(self._limited(hook, arguments))
+        future = asyncio.run_coroutine_threadsafe(self._limited(hook, arguments), self._loop)
         try:
             return future.result(self._timeout_s + _GRACE_S)
         # Before Python 3.11 this is no builtin TimeoutError.
@@ -87,8 +87,10 @@ class Caller:
         except concurrent.futures.CancelledError:
             raise RuntimeError("it was cancelled") from None
 
-    async def _limited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        task = asyncio.ensure_future(coroutine)
+    async def _limited(
+        self, hook: Callable[..., Coroutine[Any, Any, Any]], arguments: tuple[Any, ...]
+    ) -> Any:
+        task = asyncio.ensure_future(hook(*arguments))
         try:
             await asyncio.wait({task}, timeout=self._timeout_s)
         except asyncio.CancelledError:

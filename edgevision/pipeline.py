@@ -210,6 +210,9 @@ class Pipeline:
                     value = process(frame)
                     statistics.consecutive_errors = 0
                 except DropFrame as drop:
+                    # A stage may raise the same instance again and again; its traceback would keep
+                    # the stage's variables, and so the frame's buffers, until then.
+                    drop.__traceback__ = None
                     statistics.consecutive_errors = 0
                     dropped = f"{statistics.name}: {statistics.count_drop(drop.reason)}"
                     break

@@ -123,6 +123,9 @@ class StageStatistics:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception's type and text."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """Return an exception's type and text, on one line."""
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    if name.islower():  # "error" alone says too little: cv2.error
+        name = f"{type(error).__module__}.{name}"
+    return f"{name}: {text}" if text else name
