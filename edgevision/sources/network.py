@@ -35,7 +35,8 @@ class NetworkSource(CaptureSource):
 
     FFmpeg decides on the size of the pictures when it opens: if the camera changes its resolution
     within a connection, OpenCV scales to the first size (RTSP with MJPEG excepted, which changes).
-    After the next ``open`` the pictures have the new size.
+    After the next ``open`` the pictures have the new size. OpenCV before 4.13 does not scale but
+    delivers rubbish until then, and cannot be asked.
 
     Args:
         url: where the camera is; user name and password in it are percent-encoded.

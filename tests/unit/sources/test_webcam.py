@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import cv2
@@ -123,4 +122,3 @@ def test_elsewhere_than_on_linux_opencv_chooses(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SourceUnavailableError, match="no such camera, or it is in use"):
         open_source("webcam:1").open()
     assert opened == [(1,)]
-    assert sys.platform
