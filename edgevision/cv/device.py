@@ -56,6 +56,12 @@ def adapter(row: Operation, made: Made | None = None) -> Callable[..., Any]:
         )
     if not row.cuda:
         raise CudaUnsupportedError(f"cv.{name} takes no GpuMat: {row.no_cuda}")
+    # Loaded now, since a CPU build has nothing for it to name.
+    from edgevision.cv import gpu
+
+    found = gpu.find(row, name, made.host if made else None)
+    if found is not None:
+        return found
     call = f": {row.cuda_call}" if row.cuda_call else ""
     raise CudaUnsupportedError(f"cv.{name} takes no GpuMat; use {row.counterpart}{call}")
 

@@ -1,0 +1,174 @@
+"""How a call reaches cv2.cuda: stream, buffer, cached objects, errors.
+
+An adapter is a function with the parameters of its row, behind the stream. It names the odd
+signature of cv2.cuda once; the wrapper here gives it the current stream and a buffer of the arena.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgevision import arena as arenas
+from edgevision.cuda import cuda_stream
+from edgevision.cv.operation import Operation
+from edgevision.errors import CudaUnsupportedError, EdgeVisionError
+
+__all__ = ["Adapter", "GpuMat", "aligned", "cached", "depth_of", "null_stream", "scratch", "wrap"]
+
+GpuMat = cv2.cuda.GpuMat
+Adapter = Callable[..., Any]
+
+# Failures of the device itself, not of the arguments: cv2.Error.GpuApiCallError and
+# cv2.Error.GPU_API_CALL_ERROR, StsNoMem. They pass as they are.
+_DEVICE_FAULTS = ("(-217:", "(-4:")
+_MAX_CACHED = 256
+_WORD_BYTES = 16
+# Arguments that are arrays on either side.
+_HOST = {"M", "Q", "kernel", "kernelX", "kernelY", "lut", "levels"}
+# Between two numbers of channels of the same depth: 8 up to OpenCV 4, 32 from 5 on.
+_CHANNEL_STEP = cv2.CV_8UC2
+
+
+class _Objects(threading.local):
+    """The filters and detectors of one thread."""
+
+    def __init__(self) -> None:
+        self.made: dict[Any, Any] = {}
+
+
+_objects = _Objects()
+
+
+@cache
+def null_stream() -> Any:
+    """Return the default stream, on which calls outside a pipeline run."""
+    return cv2.cuda.Stream.Null()
+
+
+def cached(stream: Any, make: Callable[..., Any], *parameters: Any) -> Any:
+    """Return the object that ``make`` makes of these parameters; made once for thread and stream.
+
+    It has buffers of its own, so two streams must not share one. Arrays among the parameters count
+    by their content.
+    """
+    key = (make, id(stream), *map(_hashable, parameters))
+    made = _objects.made
+    found = made.get(key)
+    if found is None:
+        found = make(*parameters)
+        # Making it uploads on the default stream, for which no other stream waits.
+        null_stream().waitForCompletion()
+        if len(made) >= _MAX_CACHED:
+            del made[next(iter(made))]
+        made[key] = found
+    return found
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    return tuple(value) if isinstance(value, list) else value
+
+
+def depth_of(src: Any, depth: int) -> int:
+    """Return the cv2 type of a result with this depth, -1 being the source's own."""
+    if depth < 0:
+        return int(src.type())
+    return int(depth % _CHANNEL_STEP + (src.channels() - 1) * _CHANNEL_STEP)
+
+
+def scratch(key: str, run: Callable[[Any], Any]) -> Any:
+    """Run a step whose result is needed within one call only, into a buffer of the arena."""
+    arena = arenas.current()
+    if arena is None:
+        return run(None)
+    image = run(arena.take(key))
+    arena.put(key, image)
+    return image
+
+
+def aligned(stream: Any, mat: Any, key: str) -> Any:
+    """Return the image, or a copy where its rows start at odd addresses, as a region's may.
+
+    Some kernels of cv2.cuda read several pixels as one word without a look at the address. The
+    device then faults, and with it everything that this process has on it.
+    """
+    if not (int(mat.cudaPtr()) | mat.step) & (_WORD_BYTES - 1):
+        return mat
+    return scratch(f"cuda {key} aligned", lambda buffer: mat.copyTo(stream, buffer))
+
+
+def wrap(row: Operation, function: Adapter, key: str) -> Adapter:
+    """Make the function that a call with GpuMats runs."""
+    parsed = row.parsed
+    pooled = tuple(name for name in row.pooled if name != "mv")
+    places = [(f"cuda {key}.{name}", name, parsed.parameters.index(name)) for name in pooled]
+    results = [parsed.returns.index(name) if len(parsed.returns) > 1 else -1 for name in pooled]
+    current_arena, current_stream = arenas.current, cuda_stream.current
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        stream = current_stream() or null_stream()
+        arena = current_arena()
+        taken = []
+        if arena is not None:
+            for (lane, name, index), result in zip(places, results, strict=True):
+                if len(args) > index:
+                    if args[index] is not None:
+                        continue
+                    buffer = arena.take(lane)
+                    args = (*args[:index], buffer, *args[index + 1 :])
+                elif kwargs.get(name) is None:
+                    kwargs[name] = arena.take(lane)
+                else:
+                    continue
+                taken.append((lane, result))
+        try:
+            returned = function(stream, *args, **kwargs)
+        except (cv2.error, TypeError, ValueError) as error:
+            if isinstance(error, EdgeVisionError):
+                raise
+            given = {**dict(zip(parsed.parameters, args, strict=False)), **kwargs}
+            refusal = _refusal(row, key, given, error)
+            if refusal is None:
+                raise
+            raise refusal from error
+        if arena is not None:
+            for lane, result in taken:
+                arena.put(lane, returned if result < 0 else returned[result])
+        return returned
+
+    return call
+
+
+def _refusal(
+    row: Operation, key: str, given: dict[str, Any], error: Exception
+) -> CudaUnsupportedError | None:
+    """Say in plain words what cv2.cuda did not take; None for what is no refusal."""
+    text = str(error)
+    if any(code in text for code in _DEVICE_FAULTS):
+        return None
+    host = [n for n, v in given.items() if isinstance(v, np.ndarray) and n not in _HOST]
+    if host:
+        return CudaUnsupportedError(
+            f"cv.{key} was given both arrays ({', '.join(host)}) and GpuMats; upload the arrays "
+            "(GpuMat.upload) or download the others (GpuMat.download)"
+        )
+    if not isinstance(error, cv2.error):
+        return None
+    shapes = ", ".join(f"{n} {_shape(v)}" for n, v in given.items() if isinstance(v, GpuMat))
+    why = text.strip().splitlines()[0].rpartition("error: ")[2]
+    return CudaUnsupportedError(
+        f"cv.{key} on CUDA ({row.counterpart}) does not do this for {shapes}: {why}"
+    )
+
+
+def _shape(mat: Any) -> str:
+    width, height = mat.size()
+    depth = ("8U", "8S", "16U", "16S", "32S", "32F", "64F", "16F")[mat.depth() & 7]
+    return f"{width}x{height} {depth}C{mat.channels()}"

@@ -1,0 +1,311 @@
+"""CUDA adapters: colours, filters, edges."""
+
+# The names are those of OpenCV.
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgevision.cv.gpu.call import Adapter, aligned, cached, depth_of, scratch
+from edgevision.errors import CudaUnsupportedError
+
+__all__ = ["ADAPTERS"]
+
+cuda: Any = cv2.cuda
+
+_DEFAULT = cv2.BORDER_DEFAULT
+_INFINITE = (float(np.finfo(np.float64).max),) * 4
+
+
+def _without_delta(name: str, delta: float) -> None:
+    if delta:
+        raise CudaUnsupportedError(f"cv.{name} on CUDA adds no delta, got {delta}")
+
+
+def _cvt_color(stream: Any, src: Any, code: int, dst: Any = None, dstCn: int = 0) -> Any:
+    return cuda.cvtColor(src, code, dst, dstCn, stream)
+
+
+def _equalize_hist(stream: Any, src: Any, dst: Any = None) -> Any:
+    return cuda.equalizeHist(aligned(stream, src, "equalizeHist"), dst, stream)
+
+
+def _blur(
+    stream: Any,
+    src: Any,
+    ksize: Any,
+    dst: Any = None,
+    anchor: Any = (-1, -1),
+    borderType: int = _DEFAULT,
+) -> Any:
+    kind = src.type()
+    box = cached(stream, cuda.createBoxFilter, kind, kind, tuple(ksize), tuple(anchor), borderType)
+    return box.apply(src, dst, stream)
+
+
+def _gaussian_blur(
+    stream: Any,
+    src: Any,
+    ksize: Any,
+    sigmaX: float,
+    dst: Any = None,
+    sigmaY: float = 0.0,
+    borderType: int = _DEFAULT,
+) -> Any:
+    gaussian = cached(
+        stream, cuda.createGaussianFilter, src.type(), -1, tuple(ksize), sigmaX, sigmaY, borderType
+    )
+    return gaussian.apply(src, dst, stream)
+
+
+def _sobel(
+    stream: Any,
+    src: Any,
+    ddepth: int,
+    dx: int,
+    dy: int,
+    dst: Any = None,
+    ksize: int = 3,
+    scale: float = 1.0,
+    delta: float = 0.0,
+    borderType: int = _DEFAULT,
+) -> Any:
+    _without_delta("Sobel", delta)
+    made = cached(
+        stream,
+        cuda.createSobelFilter,
+        src.type(),
+        depth_of(src, ddepth),
+        dx,
+        dy,
+        ksize,
+        scale,
+        borderType,
+    )
+    return made.apply(src, dst, stream)
+
+
+def _scharr(
+    stream: Any,
+    src: Any,
+    ddepth: int,
+    dx: int,
+    dy: int,
+    dst: Any = None,
+    scale: float = 1.0,
+    delta: float = 0.0,
+    borderType: int = _DEFAULT,
+) -> Any:
+    _without_delta("Scharr", delta)
+    kind = depth_of(src, ddepth)
+    made = cached(stream, cuda.createScharrFilter, src.type(), kind, dx, dy, scale, borderType)
+    return made.apply(src, dst, stream)
+
+
+def _laplacian(
+    stream: Any,
+    src: Any,
+    ddepth: int,
+    dst: Any = None,
+    ksize: int = 1,
+    scale: float = 1.0,
+    delta: float = 0.0,
+    borderType: int = _DEFAULT,
+) -> Any:
+    _without_delta("Laplacian", delta)
+    kind = depth_of(src, ddepth)
+    made = cached(stream, cuda.createLaplacianFilter, src.type(), kind, ksize, scale, borderType)
+    return made.apply(src, dst, stream)
+
+
+def _filter2d(
+    stream: Any,
+    src: Any,
+    ddepth: int,
+    kernel: Any,
+    dst: Any = None,
+    anchor: Any = (-1, -1),
+    delta: float = 0.0,
+    borderType: int = _DEFAULT,
+) -> Any:
+    _without_delta("filter2D", delta)
+    kind = depth_of(src, ddepth)
+    made = cached(
+        stream, cuda.createLinearFilter, src.type(), kind, kernel, tuple(anchor), borderType
+    )
+    return made.apply(src, dst, stream)
+
+
+def _sep_filter2d(
+    stream: Any,
+    src: Any,
+    ddepth: int,
+    kernelX: Any,
+    kernelY: Any,
+    dst: Any = None,
+    anchor: Any = (-1, -1),
+    delta: float = 0.0,
+    borderType: int = _DEFAULT,
+) -> Any:
+    _without_delta("sepFilter2D", delta)
+    made = cached(
+        stream,
+        cuda.createSeparableLinearFilter,
+        src.type(),
+        depth_of(src, ddepth),
+        kernelX,
+        kernelY,
+        tuple(anchor),
+        borderType,
+    )
+    return made.apply(src, dst, stream)
+
+
+def _bilateral(
+    stream: Any,
+    src: Any,
+    d: int,
+    sigmaColor: float,
+    sigmaSpace: float,
+    dst: Any = None,
+    borderType: int = _DEFAULT,
+) -> Any:
+    return cuda.bilateralFilter(src, d, sigmaColor, sigmaSpace, dst, borderType, stream)
+
+
+def _check_border(name: str, border: int, value: Any) -> None:
+    constant = border == cv2.BORDER_CONSTANT
+    if not constant or (value is not None and tuple(value) != _INFINITE):
+        raise CudaUnsupportedError(
+            f"cv.{name} on CUDA leaves out what lies outside the image (the default), got border "
+            f"{border} with value {value}"
+        )
+
+
+def _extreme(
+    stream: Any,
+    operation: int,
+    src: Any,
+    kernel: Any,
+    dst: Any,
+    anchor: Any,
+    iterations: int,
+    key: str,
+) -> Any:
+    """Erode or dilate, each iteration with the border of the first, as cv2 does."""
+    shape = np.ones((3, 3), np.uint8) if kernel is None else kernel
+    height, width = shape.shape[:2]
+    centred = tuple(anchor) in ((-1, -1), (width // 2, height // 2)) and width % 2 and height % 2
+    if centred and src.type() == cv2.CV_8UC1 and (shape != 0).all():
+        # n times a rectangle is one larger rectangle. Reflection brings no pixel into a centred
+        # rectangle that is not in it already, so the border makes no difference.
+        make = cuda.createBoxMaxFilter if operation == cv2.MORPH_DILATE else cuda.createBoxMinFilter
+        size = ((width - 1) * iterations + 1, (height - 1) * iterations + 1)
+        columns, rows = src.size()
+        if size[0] // 2 < columns and size[1] // 2 < rows:
+            return cached(stream, make, cv2.CV_8UC1, size).apply(src, dst, stream)
+    made = cached(
+        stream, cuda.createMorphologyFilter, operation, src.type(), shape, tuple(anchor), 1
+    )
+    image = src
+    for left in range(iterations, 0, -1):
+        if left == 1:
+            return made.apply(image, dst, stream)
+        source = image
+        image = scratch(f"cuda {key} {left}", lambda buffer: made.apply(source, buffer, stream))  # noqa: B023
+    return src.copyTo(stream, dst)
+
+
+def _erode(
+    stream: Any,
+    src: Any,
+    kernel: Any,
+    dst: Any = None,
+    anchor: Any = (-1, -1),
+    iterations: int = 1,
+    borderType: int = cv2.BORDER_CONSTANT,
+    borderValue: Any = None,
+) -> Any:
+    _check_border("erode", borderType, borderValue)
+    return _extreme(stream, cv2.MORPH_ERODE, src, kernel, dst, anchor, iterations, "erode")
+
+
+def _dilate(
+    stream: Any,
+    src: Any,
+    kernel: Any,
+    dst: Any = None,
+    anchor: Any = (-1, -1),
+    iterations: int = 1,
+    borderType: int = cv2.BORDER_CONSTANT,
+    borderValue: Any = None,
+) -> Any:
+    _check_border("dilate", borderType, borderValue)
+    return _extreme(stream, cv2.MORPH_DILATE, src, kernel, dst, anchor, iterations, "dilate")
+
+
+def _morphology(
+    stream: Any,
+    src: Any,
+    op: int,
+    kernel: Any,
+    dst: Any = None,
+    anchor: Any = (-1, -1),
+    iterations: int = 1,
+    borderType: int = cv2.BORDER_CONSTANT,
+    borderValue: Any = None,
+) -> Any:
+    _check_border("morphologyEx", borderType, borderValue)
+    erode, dilate = cv2.MORPH_ERODE, cv2.MORPH_DILATE
+
+    def step(operation: int, image: Any, place: str) -> Any:
+        return scratch(
+            f"cuda morphologyEx {place}",
+            lambda buffer: _extreme(
+                stream, operation, image, kernel, buffer, anchor, iterations, f"morph {place}"
+            ),
+        )
+
+    def last(operation: int, image: Any) -> Any:
+        return _extreme(stream, operation, image, kernel, dst, anchor, iterations, "morph last")
+
+    if op in (erode, dilate):
+        return last(op, src)
+    if op == cv2.MORPH_OPEN:
+        return last(dilate, step(erode, src, "first"))
+    if op == cv2.MORPH_CLOSE:
+        return last(erode, step(dilate, src, "first"))
+    if op == cv2.MORPH_GRADIENT:
+        return cuda.subtract(
+            step(dilate, src, "first"), step(erode, src, "second"), dst, None, -1, stream
+        )
+    if op == cv2.MORPH_TOPHAT:
+        opened = step(dilate, step(erode, src, "first"), "second")
+        return cuda.subtract(src, opened, dst, None, -1, stream)
+    if op == cv2.MORPH_BLACKHAT:
+        closed = step(erode, step(dilate, src, "first"), "second")
+        return cuda.subtract(closed, src, dst, None, -1, stream)
+    raise CudaUnsupportedError("cv.morphologyEx on CUDA has no MORPH_HITMISS")
+
+
+ADAPTERS: dict[str, Callable[[], Adapter]] = {
+    "cvtColor": lambda: _cvt_color,
+    "equalizeHist": lambda: _equalize_hist,
+    "blur": lambda: _blur,
+    "GaussianBlur": lambda: _gaussian_blur,
+    "Sobel": lambda: _sobel,
+    "Scharr": lambda: _scharr,
+    "Laplacian": lambda: _laplacian,
+    "filter2D": lambda: _filter2d,
+    "sepFilter2D": lambda: _sep_filter2d,
+    "bilateralFilter": lambda: _bilateral,
+    "erode": lambda: _erode,
+    "dilate": lambda: _dilate,
+    "morphologyEx": lambda: _morphology,
+}
+"""By operation: gives its adapter."""

@@ -1,0 +1,188 @@
+"""CUDA adapters: channels, copies, geometry."""
+
+# The names are those of OpenCV.
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgevision import arena as arenas
+from edgevision.cv.gpu.call import Adapter, GpuMat, scratch
+from edgevision.errors import ConfigurationError, CudaUnsupportedError
+
+__all__ = ["ADAPTERS"]
+
+cuda: Any = cv2.cuda
+
+
+def _flip(stream: Any, src: Any, flipCode: int, dst: Any = None) -> Any:
+    return cuda.flip(src, flipCode, dst, stream)
+
+
+def _transpose(stream: Any, src: Any, dst: Any = None) -> Any:
+    return cuda.transpose(src, dst, stream)
+
+
+def _rotate(stream: Any, src: Any, rotateCode: int, dst: Any = None) -> Any:
+    if rotateCode == cv2.ROTATE_180:
+        return cuda.flip(src, -1, dst, stream)
+    if rotateCode not in (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE):
+        raise ConfigurationError(f"rotateCode is one of cv2.ROTATE_..., got {rotateCode}")
+    turned = scratch("cuda rotate turned", lambda buffer: cuda.transpose(src, buffer, stream))
+    return cuda.flip(turned, 1 if rotateCode == cv2.ROTATE_90_CLOCKWISE else 0, dst, stream)
+
+
+def _copy_make_border(
+    stream: Any,
+    src: Any,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    borderType: int,
+    dst: Any = None,
+    value: Any = (0.0,) * 4,
+) -> Any:
+    return cuda.copyMakeBorder(src, top, bottom, left, right, borderType, dst, value, stream)
+
+
+def _copy_to(stream: Any, src: Any, mask: Any, dst: Any = None) -> Any:
+    if mask is None:
+        return src.copyTo(stream, dst)
+    if dst is None or dst.size() != src.size() or dst.type() != src.type():
+        dst = GpuMat(src.size(), src.type())
+    # The pixels that are not under the mask are left as they were.
+    dst.setTo((0.0,) * 4, stream)
+    return src.copyTo(mask, stream, dst)
+
+
+def _set_to(stream: Any, image: Any, value: Any, mask: Any = None) -> Any:
+    numbers = (float(value),) if isinstance(value, int | float) else tuple(map(float, value))
+    color = (*numbers, 0.0, 0.0, 0.0, 0.0)[:4]
+    if mask is None:
+        image.setTo(color, stream)
+    else:
+        image.setTo(color, mask, stream)
+    return image
+
+
+def _merge(stream: Any, mv: Any, dst: Any = None) -> Any:
+    return cuda.merge(list(mv), dst, stream)
+
+
+def _split(stream: Any, m: Any, mv: Any = None) -> Any:
+    arena = arenas.current()
+    if arena is None or mv is not None:
+        return tuple(cuda.split(m, mv, stream))
+    buffers = [arena.take("cuda split") for _ in range(m.channels())]
+    ready = [GpuMat() if buffer is None else buffer for buffer in buffers]
+    planes = tuple(cuda.split(m, ready, stream))
+    for plane in planes:
+        arena.put("cuda split", plane)
+    return planes
+
+
+def _extract_channel(stream: Any, src: Any, coi: int, dst: Any = None) -> Any:
+    if not 0 <= coi < src.channels():
+        raise ConfigurationError(f"coi is 0 to {src.channels() - 1}, got {coi}")
+    return _split(stream, src)[coi].copyTo(stream, dst)
+
+
+def _resize(
+    stream: Any,
+    src: Any,
+    dsize: Any,
+    dst: Any = None,
+    fx: float = 0.0,
+    fy: float = 0.0,
+    interpolation: int = cv2.INTER_LINEAR,
+) -> Any:
+    """Resize with the pixel centres of cv2.
+
+    cv2.cuda.resize puts the corners of the linear interpolation on the corners, half a pixel away
+    from where cv2 has them, so linear interpolation is a warp here. Halving is the mean of four.
+    """
+    columns, rows = src.size()
+    if dsize is None or tuple(dsize) == (0, 0):
+        # The factors count as they are given, also where the size had to be rounded.
+        width, height = round(columns * fx), round(rows * fy)
+        sx, sy, size = 1.0 / fx, 1.0 / fy, (0, 0)
+    else:
+        width, height = int(dsize[0]), int(dsize[1])
+        sx, sy, fx, fy, size = columns / width, rows / height, 0.0, 0.0, (width, height)
+    if (width, height) == (columns, rows):
+        return src.copyTo(stream, dst)
+    if interpolation == cv2.INTER_NEAREST:
+        return cuda.resize(src, size, dst, fx, fy, interpolation, stream)
+    halved = (2 * width, 2 * height) == (columns, rows)
+    if interpolation == cv2.INTER_AREA or (interpolation == cv2.INTER_LINEAR and halved):
+        if width > columns or height > rows:
+            raise CudaUnsupportedError("cv.resize on CUDA enlarges with INTER_LINEAR only")
+        return cuda.resize(src, size, dst, fx, fy, cv2.INTER_AREA, stream)
+    if interpolation != cv2.INTER_LINEAR:
+        raise CudaUnsupportedError(
+            "cv.resize on CUDA takes INTER_NEAREST, INTER_LINEAR and INTER_AREA, got "
+            f"{interpolation}"
+        )
+    matrix = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cuda.warpAffine(
+        src, matrix, (width, height), dst, flags, cv2.BORDER_REPLICATE, (0.0,) * 4, stream
+    )
+
+
+def _plain_border(name: str, border: int) -> None:
+    if border != cv2.BORDER_DEFAULT:
+        raise CudaUnsupportedError(f"cv.{name} on CUDA has the default border only, got {border}")
+
+
+def _pyr_down(
+    stream: Any,
+    src: Any,
+    dst: Any = None,
+    dstsize: Any = None,
+    borderType: int = cv2.BORDER_DEFAULT,
+) -> Any:
+    _plain_border("pyrDown", borderType)
+    if dstsize is not None and tuple(dstsize) != (0, 0):
+        raise CudaUnsupportedError("cv.pyrDown on CUDA halves, and takes no dstsize")
+    return cuda.pyrDown(src, dst, stream)
+
+
+def _blend_linear(
+    stream: Any, src1: Any, src2: Any, weights1: Any, weights2: Any, dst: Any = None
+) -> Any:
+    return cuda.blendLinear(src1, src2, weights1, weights2, dst, stream)
+
+
+def _alpha_comp(stream: Any, img1: Any, img2: Any, alpha_op: int, dst: Any = None) -> Any:
+    depth = img1.depth()
+    if (depth == cv2.CV_8U and alpha_op == 12) or (depth == cv2.CV_32F and alpha_op in (5, 11)):
+        raise CudaUnsupportedError(
+            f"cv.alphaComp on CUDA differs from its definition for operation {alpha_op} on images "
+            f"of depth {depth}"
+        )
+    return cuda.alphaComp(img1, img2, alpha_op, dst, stream)
+
+
+ADAPTERS: dict[str, Callable[[], Adapter]] = {
+    "flip": lambda: _flip,
+    "transpose": lambda: _transpose,
+    "rotate": lambda: _rotate,
+    "copyMakeBorder": lambda: _copy_make_border,
+    "copyTo": lambda: _copy_to,
+    "setTo": lambda: _set_to,
+    "merge": lambda: _merge,
+    "split": lambda: _split,
+    "extractChannel": lambda: _extract_channel,
+    "resize": lambda: _resize,
+    "pyrDown": lambda: _pyr_down,
+    "blendLinear": lambda: _blend_linear,
+    "alphaComp": lambda: _alpha_comp,
+}
+"""By operation: gives its adapter."""
