@@ -80,6 +80,6 @@ def test_only_options_with_the_prefix_are_ours(
 
 
 @pytest.mark.parametrize("split", [split_path, split_url])
-def test_an_option_twice_is_refused(split) -> None:
+def test_an_option_twice_is_refused(split: Callable[[str], object]) -> None:
     with pytest.raises(ConfigurationError, match="'fps' is there twice"):
         split("rtsp://h/x?ev.fps=1&ev.fps=2" if split is split_url else "0?fps=1&fps=2")

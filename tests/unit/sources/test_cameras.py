@@ -10,6 +10,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgevision.testing.cameras import MjpegCamera, RtspCamera
 from edgevision.testing.stamps import read_stamp
@@ -29,13 +30,20 @@ def read_part(response: http.client.HTTPResponse) -> bytes:
     return body
 
 
+def picture(jpeg: bytes) -> NDArray[np.uint8]:
+    """Decode a part to (H, W, 3) uint8 BGR."""
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image.astype(np.uint8)
+
+
 def test_mjpeg_parts_are_stamped_jpegs() -> None:
     with MjpegCamera(size_wh=(320, 240), fps=None) as camera:
         response = connect(camera)
         assert response.status == 200
         counters = []
         for _ in range(5):
-            image = cv2.imdecode(np.frombuffer(read_part(response), np.uint8), cv2.IMREAD_COLOR)
+            image = picture(read_part(response))
             assert image.shape == (240, 320, 3)
             found = read_stamp(image)
             assert found is not None
@@ -51,7 +59,7 @@ def test_mjpeg_pictures_of_ones_own() -> None:
     with MjpegCamera(pictures=lambda n: np.full((30, 40, 3), n, np.uint8)) as camera:
         response = connect(camera)
         read_part(response)
-        image = cv2.imdecode(np.frombuffer(read_part(response), np.uint8), cv2.IMREAD_COLOR)
+        image = picture(read_part(response))
         assert image.shape == (30, 40, 3)
         assert image.mean() == pytest.approx(1, abs=1)
         response.close()

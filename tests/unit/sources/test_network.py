@@ -138,7 +138,7 @@ class TestHttp:
             viewer.read()
             camera.inject(rubbish, 3)
             sent = camera.sent
-            counters = []
+            counters: list[int] = []
             while not counters or counters[-1] < sent + 8:
                 counters.append(viewer.read().counter)
             assert viewer.source.spoilt >= 1

@@ -51,7 +51,7 @@ def test_plays_every_step_in_order() -> None:
     for _ in range(2):
         assert source.read(slot)
         assert slot.image is first
-        assert (slot.image == 2).all()
+        assert np.all(slot.image == 2)
     with pytest.raises(SourceUnavailableError, match="cable pulled"):
         source.read(slot)
     with pytest.raises(SourceTruncatedError, match="cut off"):
