@@ -1,5 +1,6 @@
 """A URI is taken apart as its author meant it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
