@@ -148,11 +148,8 @@ class StageCheck:
         self, reference: StageReference, values: dict[str, Any], way: Way
     ) -> None:
         """Refuse a stage whose own ``__init__`` could not be called with the parameters."""
-        stage = reference.stage
-        if stage.__init__ is object.__init__:
-            return
         try:
-            inspect.signature(stage.__init__).bind(None, **values)
+            inspect.signature(reference.stage.__init__).bind(None, **values)
         except TypeError as error:
             self._problems.add_at(
                 self._root,

@@ -118,7 +118,8 @@ def _reference(
         listed = f"its stages: {', '.join(own)}" if own else "it has no stage"
         hint = did_you_mean(name, own)
         raise ConfigurationError(f"there is no {name!r} in {place}{hint} ({listed})")
-    return StageReference(use, _checked(found, name, place), name.lower(), file)
+    stage = _checked(found, name, place)
+    return StageReference(use, stage, stage.name or name.lower(), file)
 
 
 def _stages_of(module: ModuleType) -> dict[str, type[Stage]]:
