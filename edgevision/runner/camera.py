@@ -246,10 +246,18 @@ class Camera:
     def _capture_ended(self) -> None:
         self._capture_done.set()
         self._worker.finish()
+        self._drop_left_over()
+
+    def _drop_left_over(self) -> None:
+        """Count what the source delivered after the worker had gone."""
+        if self._capture_done.is_set() and self._worker_done.is_set():
+            while self._queues.drop_oldest() is not None:
+                self.ledger.drop_queued("stopped")
 
     def _worker_ended(self) -> None:
         self._worker_done.set()
         self._capture.stop()
+        self._drop_left_over()
         self._outlet.close()
         error = self._worker.error
         if error is not None:

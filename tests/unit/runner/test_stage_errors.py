@@ -117,7 +117,7 @@ def test_a_mistake_in_the_stage_itself_fails_its_camera(stage: type[Stage], word
         assert status["door"].state == "failed"
         assert words in status["door"].detail
         assert status["yard"].processed == 5
-        accounts(runner)
+        await until(lambda: accounts(runner).in_flight == 0, "an account of every frame")
 
     asyncio.run(scenario())
 
