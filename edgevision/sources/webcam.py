@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from pathlib import Path
 from typing import Annotated
 
 import cv2
 
 from edgevision.errors import ConfigurationError, SourceUnavailableError
 from edgevision.slot import Slot
-from edgevision.sources import v4l2
+from edgevision.sources import ffmpeg, v4l2
 from edgevision.sources.capture import CaptureSource
 from edgevision.sources.option import Bounds, Size
 
@@ -22,7 +21,14 @@ _log = logging.getLogger("edgevision.sources")
 
 # The driver fills one buffer while the other is read. More of them only keep old frames.
 _BUFFERS = 2
+# A frame that was damaged on its way over USB cannot be decoded, and a grab fails at once then; so
+# it does when the camera is gone.
 _ATTEMPTS = 5
+
+# OpenCV waits so long for a frame. It takes this from the environment, in whole seconds, when the
+# process opens its first V4L2 camera, and from nowhere else; its default is 10.
+_TIMEOUT = "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"
+_TIMEOUT_S = 2
 
 
 class WebcamSource(CaptureSource):
@@ -41,6 +47,7 @@ class WebcamSource(CaptureSource):
         fps: frames a second asked of the driver.
         fourcc: pixel format asked of the driver, such as MJPG: over USB 2 most cameras reach large
             sizes at full rate only with it.
+        open_timeout_s: how long the first frame may take; some cameras need seconds to wake up.
 
     Raises:
         ConfigurationError: the device is neither a number nor a path, or options contradict.
@@ -57,6 +64,7 @@ class WebcamSource(CaptureSource):
         height: Annotated[int, Bounds(16, 16384)] | None = None,
         fps: Annotated[float, Bounds(0.1, 1000)] | None = None,
         fourcc: str | None = None,
+        open_timeout_s: Annotated[float, Bounds(0.1, 120)] = 5.0,
     ) -> None:
         super().__init__()
         self.uri = f"webcam:{device}" if device.isdecimal() else device
@@ -82,6 +90,7 @@ class WebcamSource(CaptureSource):
         self._size_wh = size_wh
         self._fps = fps
         self._fourcc = fourcc
+        self._open_timeout_s = open_timeout_s
         self._was_open = False
 
     @property
@@ -101,16 +110,21 @@ class WebcamSource(CaptureSource):
             self._look()
             # OpenCV wants the node, not a link to it.
             node = os.path.realpath(self.node)
-            self._capture = capture = cv2.VideoCapture(node, cv2.CAP_V4L2)
+            os.environ.setdefault(_TIMEOUT, str(_TIMEOUT_S))
+            with ffmpeg.quiet():
+                self._capture = capture = cv2.VideoCapture(node, cv2.CAP_V4L2)
         else:
             self._capture = capture = cv2.VideoCapture(int(self._device))
         if not capture.isOpened():
             self.close()
             self._give_up()
         self._set_up(capture)
-        if not capture.grab():
-            self.close()
-            self._give_up()
+        deadline_s = time.monotonic() + self._open_timeout_s
+        while not capture.grab():
+            if time.monotonic() >= deadline_s or not self._is_there():
+                self.close()
+                self._give_up()
+            time.sleep(0.02)  # a grab may fail at once, too
         self._grabbed = True
         if not self._was_open:
             self._compare(capture)
@@ -120,22 +134,42 @@ class WebcamSource(CaptureSource):
         """Wait for the next frame and decode it into the slot.
 
         Returns:
-            True with a frame; False when the camera has gone.
+            True: there is a frame.
 
         Raises:
-            SourceUnavailableError: the camera is there and gives no frame.
+            SourceUnavailableError: the camera has gone, or gives no frame for 2 s.
         """
         capture = self._opened()
         before_s = time.monotonic()
         for _ in range(_ATTEMPTS):
-            # A frame that arrived damaged over USB cannot be decoded; the next one can.
             if self._grab(capture) and self._retrieve(capture, slot):
                 return True
-            if v4l2.SUPPORTED and not Path(self.node).exists():
-                return False
+            if not self._is_there() or time.monotonic() - before_s >= 0.9 * _TIMEOUT_S:
+                break
+        if not self._is_there():
+            raise SourceUnavailableError(f"{self.uri}: the camera has gone")
         raise SourceUnavailableError(
             f"{self.uri}: no frame for {time.monotonic() - before_s:.1f} s"
         )
+
+    def reachable(self) -> bool:
+        """Tell whether the device node is there (Linux)."""
+        return os.path.exists(self.node)
+
+    @property
+    def probes(self) -> bool:
+        """True where there are device nodes to look for."""
+        return v4l2.SUPPORTED
+
+    def _is_there(self) -> bool:
+        """Tell whether the device still answers; its node may outlive it."""
+        if not v4l2.SUPPORTED:
+            return True
+        try:
+            v4l2.look(self.node)
+        except OSError:
+            return False
+        return True
 
     def _look(self) -> None:
         """Raise with the reason if the node cannot be used; it is not opened for streaming here."""
