@@ -27,6 +27,8 @@ Adapter = Callable[..., Any]
 # Failures of the device itself, not of the arguments: cv2.Error.GpuApiCallError and
 # cv2.Error.GPU_API_CALL_ERROR, StsNoMem. They pass as they are.
 _DEVICE_FAULTS = ("(-217:", "(-4:")
+# What cv2 raises for an argument that it cannot read or cannot work on.
+_REFUSED = (cv2.error, TypeError, ValueError)
 _MAX_CACHED = 256
 _WORD_BYTES = 16
 # Arguments that are arrays on either side.
@@ -57,16 +59,22 @@ def cached(stream: Any, make: Callable[..., Any], *parameters: Any) -> Any:
     It has buffers of its own, so two streams must not share one. Arrays among the parameters count
     by their content.
     """
-    key = (make, id(stream), *map(_hashable, parameters))
+    key = (make, id(stream), parameters)
+    try:
+        return _objects.made[key]
+    except KeyError:
+        pass
+    except TypeError:
+        key = (make, id(stream), tuple(map(_hashable, parameters)))
+        if key in _objects.made:
+            return _objects.made[key]
+    found = make(*parameters)
+    # Making it uploads on the default stream, for which no other stream waits.
+    null_stream().waitForCompletion()
     made = _objects.made
-    found = made.get(key)
-    if found is None:
-        found = make(*parameters)
-        # Making it uploads on the default stream, for which no other stream waits.
-        null_stream().waitForCompletion()
-        if len(made) >= _MAX_CACHED:
-            del made[next(iter(made))]
-        made[key] = found
+    if len(made) >= _MAX_CACHED:
+        del made[next(iter(made))]
+    made[key] = found
     return found
 
 
@@ -106,53 +114,78 @@ def aligned(stream: Any, mat: Any, key: str) -> Any:
 
 def wrap(row: Operation, function: Adapter, key: str) -> Adapter:
     """Make the function that a call with GpuMats runs."""
-    parsed = row.parsed
     pooled = tuple(name for name in row.pooled if name != "mv")
-    places = [(f"cuda {key}.{name}", name, parsed.parameters.index(name)) for name in pooled]
-    results = [parsed.returns.index(name) if len(parsed.returns) > 1 else -1 for name in pooled]
+    if len(pooled) == 1:
+        return _single(row, function, key, pooled[0])
+    return _plain(row, function, key)
+
+
+def _plain(row: Operation, function: Adapter, key: str) -> Adapter:
+    """Run an adapter that has no image results, or sees to them itself."""
+    current = cuda_stream.current
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(current() or null_stream(), *args, **kwargs)
+        except _REFUSED as error:
+            refusal = _refusal(row, key, args, kwargs, error)
+            if refusal is None:
+                raise
+            raise refusal from error
+
+    return call
+
+
+def _single(row: Operation, function: Adapter, key: str, name: str) -> Adapter:
+    """Run an adapter with one image result."""
+    parsed = row.parsed
+    index = parsed.parameters.index(name)
+    result = parsed.returns.index(name) if len(parsed.returns) > 1 else -1
+    lane = f"cuda {key}"
     current_arena, current_stream = arenas.current, cuda_stream.current
 
     def call(*args: Any, **kwargs: Any) -> Any:
         stream = current_stream() or null_stream()
         arena = current_arena()
-        taken = []
-        if arena is not None:
-            for (lane, name, index), result in zip(places, results, strict=True):
-                if len(args) > index:
-                    if args[index] is not None:
-                        continue
-                    buffer = arena.take(lane)
-                    args = (*args[:index], buffer, *args[index + 1 :])
-                elif kwargs.get(name) is None:
-                    kwargs[name] = arena.take(lane)
-                else:
-                    continue
-                taken.append((lane, result))
+        given = len(args)
         try:
-            returned = function(stream, *args, **kwargs)
-        except (cv2.error, TypeError, ValueError) as error:
-            if isinstance(error, EdgeVisionError):
-                raise
-            given = {**dict(zip(parsed.parameters, args, strict=False)), **kwargs}
-            refusal = _refusal(row, key, given, error)
+            if arena is None:
+                return function(stream, *args, **kwargs)
+            if given == index and not kwargs:
+                returned = function(stream, *args, arena.take(lane))
+            elif given > index:
+                if args[index] is not None:
+                    return function(stream, *args, **kwargs)
+                rest = args[index + 1 :]
+                returned = function(stream, *args[:index], arena.take(lane), *rest, **kwargs)
+            else:
+                if kwargs.get(name) is not None:
+                    return function(stream, *args, **kwargs)
+                kwargs[name] = arena.take(lane)
+                returned = function(stream, *args, **kwargs)
+        except _REFUSED as error:
+            refusal = _refusal(row, key, args, kwargs, error)
             if refusal is None:
                 raise
             raise refusal from error
-        if arena is not None:
-            for lane, result in taken:
-                arena.put(lane, returned if result < 0 else returned[result])
+        arena.put(lane, returned if result < 0 else returned[result])
         return returned
 
     return call
 
 
 def _refusal(
-    row: Operation, key: str, given: dict[str, Any], error: Exception
+    row: Operation,
+    key: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    error: Exception,
 ) -> CudaUnsupportedError | None:
     """Say in plain words what cv2.cuda did not take; None for what is no refusal."""
     text = str(error)
-    if any(code in text for code in _DEVICE_FAULTS):
+    if isinstance(error, EdgeVisionError) or any(code in text for code in _DEVICE_FAULTS):
         return None
+    given = {**dict(zip(row.parsed.parameters, args, strict=False)), **kwargs}
     host = [n for n, v in given.items() if isinstance(v, np.ndarray) and n not in _HOST]
     if host:
         return CudaUnsupportedError(

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
 
-from edgevision.cv.gpu.call import Adapter, aligned, cached, depth_of, scratch
+from edgevision import arena as arenas
+from edgevision.cv.gpu.call import Adapter, aligned, cached, depth_of
 from edgevision.errors import CudaUnsupportedError
 
 __all__ = ["ADAPTERS"]
@@ -19,7 +21,19 @@ __all__ = ["ADAPTERS"]
 cuda: Any = cv2.cuda
 
 _DEFAULT = cv2.BORDER_DEFAULT
+_FIRST, _SECOND, _LAST = (f"cuda morphologyEx {place}" for place in ("first", "second", "last"))
+_MAX_PLANS = 64
 _INFINITE = (float(np.finfo(np.float64).max),) * 4
+
+
+class _Plans(threading.local):
+    """How this thread erodes and dilates, by stream, type and kernel."""
+
+    def __init__(self) -> None:
+        self.made: dict[Any, Any] = {}
+
+
+_plans = _Plans()
 
 
 def _without_delta(name: str, delta: float) -> None:
@@ -187,6 +201,22 @@ def _check_border(name: str, border: int, value: Any) -> None:
         )
 
 
+def _plan(stream: Any, operation: int, kind: int, kernel: Any, anchor: Any, count: int) -> Any:
+    """Return (box filter or None, its size, filter) for ``count`` erosions or dilations."""
+    shape = np.ones((3, 3), np.uint8) if kernel is None else kernel
+    anchor = tuple(anchor)
+    height, width = shape.shape[:2]
+    box = None
+    size = ((width - 1) * count + 1, (height - 1) * count + 1)
+    centred = anchor in ((-1, -1), (width // 2, height // 2)) and width % 2 and height % 2
+    if centred and kind == cv2.CV_8UC1 and (shape != 0).all():
+        # n times a rectangle is one larger rectangle. Reflection brings no pixel into a centred
+        # rectangle that is not in it already, so the border makes no difference.
+        make = cuda.createBoxMaxFilter if operation == cv2.MORPH_DILATE else cuda.createBoxMinFilter
+        box = cached(stream, make, kind, size)
+    return box, size, cached(stream, cuda.createMorphologyFilter, operation, kind, shape, anchor, 1)
+
+
 def _extreme(
     stream: Any,
     operation: int,
@@ -198,27 +228,28 @@ def _extreme(
     key: str,
 ) -> Any:
     """Erode or dilate, each iteration with the border of the first, as cv2 does."""
-    shape = np.ones((3, 3), np.uint8) if kernel is None else kernel
-    height, width = shape.shape[:2]
-    centred = tuple(anchor) in ((-1, -1), (width // 2, height // 2)) and width % 2 and height % 2
-    if centred and src.type() == cv2.CV_8UC1 and (shape != 0).all():
-        # n times a rectangle is one larger rectangle. Reflection brings no pixel into a centred
-        # rectangle that is not in it already, so the border makes no difference.
-        make = cuda.createBoxMaxFilter if operation == cv2.MORPH_DILATE else cuda.createBoxMinFilter
-        size = ((width - 1) * iterations + 1, (height - 1) * iterations + 1)
+    if iterations < 1:
+        return src.copyTo(stream, dst)
+    known = None if kernel is None else (kernel.shape, kernel.tobytes())
+    plans = _plans.made
+    name = (id(stream), operation, src.type(), known, tuple(anchor), iterations)
+    plan = plans.get(name)
+    if plan is None:
+        if len(plans) >= _MAX_PLANS:
+            plans.clear()
+        plan = plans[name] = _plan(stream, operation, name[2], kernel, anchor, iterations)
+    box, size, made = plan
+    if box is not None:
         columns, rows = src.size()
         if size[0] // 2 < columns and size[1] // 2 < rows:
-            return cached(stream, make, cv2.CV_8UC1, size).apply(src, dst, stream)
-    made = cached(
-        stream, cuda.createMorphologyFilter, operation, src.type(), shape, tuple(anchor), 1
-    )
-    image = src
-    for left in range(iterations, 0, -1):
-        if left == 1:
-            return made.apply(image, dst, stream)
-        source = image
-        image = scratch(f"cuda {key} {left}", lambda buffer: made.apply(source, buffer, stream))  # noqa: B023
-    return src.copyTo(stream, dst)
+            return box.apply(src, dst, stream)
+    arena = arenas.current()
+    for left in range(iterations - 1, 0, -1):
+        lane = f"cuda {key} {left}"
+        src = made.apply(src, None if arena is None else arena.take(lane), stream)
+        if arena is not None:
+            arena.put(lane, src)
+    return made.apply(src, dst, stream)
 
 
 def _erode(
@@ -263,32 +294,33 @@ def _morphology(
     _check_border("morphologyEx", borderType, borderValue)
     erode, dilate = cv2.MORPH_ERODE, cv2.MORPH_DILATE
 
-    def step(operation: int, image: Any, place: str) -> Any:
-        return scratch(
-            f"cuda morphologyEx {place}",
-            lambda buffer: _extreme(
-                stream, operation, image, kernel, buffer, anchor, iterations, f"morph {place}"
-            ),
-        )
+    arena = arenas.current()
+
+    def step(operation: int, image: Any, lane: str) -> Any:
+        buffer = None if arena is None else arena.take(lane)
+        image = _extreme(stream, operation, image, kernel, buffer, anchor, iterations, lane)
+        if arena is not None:
+            arena.put(lane, image)
+        return image
 
     def last(operation: int, image: Any) -> Any:
-        return _extreme(stream, operation, image, kernel, dst, anchor, iterations, "morph last")
+        return _extreme(stream, operation, image, kernel, dst, anchor, iterations, _LAST)
 
     if op in (erode, dilate):
         return last(op, src)
     if op == cv2.MORPH_OPEN:
-        return last(dilate, step(erode, src, "first"))
+        return last(dilate, step(erode, src, _FIRST))
     if op == cv2.MORPH_CLOSE:
-        return last(erode, step(dilate, src, "first"))
+        return last(erode, step(dilate, src, _FIRST))
     if op == cv2.MORPH_GRADIENT:
         return cuda.subtract(
-            step(dilate, src, "first"), step(erode, src, "second"), dst, None, -1, stream
+            step(dilate, src, _FIRST), step(erode, src, _SECOND), dst, None, -1, stream
         )
     if op == cv2.MORPH_TOPHAT:
-        opened = step(dilate, step(erode, src, "first"), "second")
+        opened = step(dilate, step(erode, src, _FIRST), _SECOND)
         return cuda.subtract(src, opened, dst, None, -1, stream)
     if op == cv2.MORPH_BLACKHAT:
-        closed = step(erode, step(dilate, src, "first"), "second")
+        closed = step(erode, step(dilate, src, _FIRST), _SECOND)
         return cuda.subtract(closed, src, dst, None, -1, stream)
     raise CudaUnsupportedError("cv.morphologyEx on CUDA has no MORPH_HITMISS")
 
