@@ -13,9 +13,11 @@ from edgevision.stages.picture import to_gray
 
 __all__ = ["Codes"]
 
-# A QR code is straightened to this size, with a margin around it, before it is read.
-_READ_PX = 200
-_READ_MARGIN = 0.18
+# A QR code is straightened before it is read, to its size in the picture times the first of these
+# factors and, if it cannot be read, times the second, within these limits, with a margin around it.
+_FACTORS = (2.0, 1.3)
+_SMALLEST_PX, _LARGEST_PX = 64, 512
+_MARGIN = 0.28
 
 _Dictionary = Literal[
     "4x4_50", "4x4_100", "4x4_250", "4x4_1000",
@@ -34,11 +36,11 @@ class Codes(Stage):
     from the code's own top left. With ``unread``, a QR code that is seen but cannot be read is
     reported too, with an empty text and confidence 0.5.
 
-    A QR code needs about 3 pixels a module (66 px for the smallest), a 4x4 marker 20 px in all.
+    A QR code needs about 2.5 pixels a module (55 px for the smallest), a 4x4 marker 20 px in all.
 
     Algorithm: markers by `cv2.aruco` (S. Garrido-Jurado et al., Pattern Recognition 47(6), 2014);
-    QR codes are found by the same search for squares (`cv2.QRCodeDetectorAruco`), straightened to
-    one size and then read, which reads codes three times smaller than reading them in place.
+    QR codes are found by the same search for squares (`cv2.QRCodeDetectorAruco`), straightened,
+    enlarged and then read, which reads smaller codes than reading them in place does.
     """
 
     qr: bool = Param(True, help="read QR codes")
@@ -52,9 +54,6 @@ class Codes(Stage):
         self._markers = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(number))
         self._finder = cv2.QRCodeDetectorAruco()
         self._readers = (cv2.QRCodeDetector(), self._finder)
-        side, margin = float(_READ_PX), _READ_MARGIN * _READ_PX
-        low, high = margin, side - margin
-        self._square = np.array([[low, low], [high, low], [high, high], [low, high]], np.float32)
 
     def process(self, frame: Frame) -> None:
         """Find and read codes."""
@@ -76,19 +75,28 @@ class Codes(Stage):
         """Straighten a code and return what it says, "" when it cannot be read."""
         if not np.isfinite(quad).all() or cv2.contourArea(quad) < 1:
             return ""
-        matrix = cv2.getPerspectiveTransform(quad, self._square)
-        straight = cv2.warpPerspective(
-            gray,
-            matrix,
-            (_READ_PX, _READ_PX),
-            flags=cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        for reader in self._readers:
-            text = str(reader.detectAndDecode(straight)[0])
-            if text:
-                return text
+        side = float(np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1).mean())
+        for factor in _FACTORS:
+            straight = _straightened(gray, quad, min(max(factor * side, _SMALLEST_PX), _LARGEST_PX))
+            for reader in self._readers:
+                text = str(reader.detectAndDecode(straight)[0])
+                if text:
+                    return text
         return ""
+
+
+def _straightened(gray: NDArray[Any], quad: NDArray[np.float32], side: float) -> Any:
+    """Return a code as a square of ``side`` px with a margin."""
+    low, high = _MARGIN * side, (1 + _MARGIN) * side
+    square = np.array([[low, low], [high, low], [high, high], [low, high]], np.float32)
+    whole = round((1 + 2 * _MARGIN) * side)
+    return cv2.warpPerspective(
+        gray,
+        cv2.getPerspectiveTransform(quad, square),
+        (whole, whole),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def _rows(label: str, corners: Any, texts: list[str]) -> Detections:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import cv2
+import numpy as np
 
 from edgevision import Detections, Frame, Param, Stage, cv
 from edgevision.stages.picture import reduced_wh, resized, to_bgr
@@ -13,6 +14,14 @@ __all__ = ["Motion"]
 
 # KNN measures the squared distance in grey levels, MOG2 in standard deviations.
 _KNN_FACTOR = 25.0
+# Brightness is compared at this size, on pixels that are neither black nor white, and the usual
+# brightness follows with this share of each frame.
+_THUMB_WH = (40, 30)
+_DARKEST, _BRIGHTEST = 12, 243
+_FOLLOW = 0.02
+_MAX_GAIN = 4.0
+# The models take at once for scenery what has more than a tenth of the weight.
+_YOUNG_RATE = 0.05
 # Masks mark shadows with 127 and what moves with 255.
 _NO_SHADOW = 200
 
@@ -21,9 +30,10 @@ class Motion(Stage):
     """Box what moves, by comparing each picture with a model of the empty scene.
 
     Adds a detection for each moving area, with its number of pixels in ``data["area_px"]``. The
-    first ``warm_up`` frames only teach the model. When most of the picture changes at once (a cloud
-    passes, the light is switched, the camera is moved) nothing is reported, and the model starts
-    anew from what it sees; ``values["motion_relearns"]`` counts how often.
+    first ``warm_up`` frames only teach the model. A change of brightness of the whole picture (a
+    cloud, the camera's exposure) is evened out first. When most of the picture changes all the same
+    (the light is switched, the camera is moved) nothing is reported, and the model starts anew from
+    what it sees; ``values["motion_relearns"]`` counts how often.
 
     Whatever stands still long enough becomes part of the scene (see ``history``). A camera that
     shakes moves everything. Put `roi` before it to leave a waving tree out. ``knn`` finds more of
@@ -61,6 +71,7 @@ class Motion(Stage):
     max_share: float = Param(
         0.5, gt=0, le=1, help="when more than this share of the picture changes, learn it anew"
     )
+    even: bool = Param(True, help="even out changes of brightness of the whole picture")
     label: str = Param("motion", min_length=1, help="label of the detections")
 
     def start(self) -> None:
@@ -75,7 +86,10 @@ class Motion(Stage):
         size_wh = reduced_wh(frame.size_wh, self.scale)
         if size_wh != self._size_wh:
             self._renew(size_wh)
-        picture = cv.GaussianBlur(resized(to_bgr(frame.image), size_wh), (5, 5), 0)
+        picture = resized(to_bgr(frame.image), size_wh)
+        if self.even:
+            picture = self._evened(picture)
+        picture = cv.GaussianBlur(picture, (5, 5), 0)
         mask = self._model.apply(picture, learningRate=self._rate())
         self._learned += 1
         frame.values["motion_relearns"] = self._relearns
@@ -93,6 +107,7 @@ class Motion(Stage):
         """Forget the scene."""
         self._size_wh = size_wh
         self._learned = 0
+        self._usual: Any = None
         shadows = not self.shadows
         if self.method == "mog2":
             self._model = cv.createBackgroundSubtractorMOG2(self.history, self.threshold, shadows)
@@ -101,6 +116,21 @@ class Motion(Stage):
                 self.history, _KNN_FACTOR * self.threshold, shadows
             )
 
+    def _evened(self, picture: Any) -> Any:
+        """Return the picture as bright as usual."""
+        thumb = np.array(resized(picture, _THUMB_WH), np.float32).mean(axis=2)
+        if self._usual is None:
+            self._usual = thumb
+            return picture
+        fit = (thumb > _DARKEST) & (thumb < _BRIGHTEST) & (self._usual > _DARKEST)
+        if np.count_nonzero(fit) < fit.size // 10:
+            return picture
+        # The median: people and cars are less than half of the picture.
+        gain = float(np.median(self._usual[fit] / thumb[fit]))
+        gain = min(max(gain, 1 / _MAX_GAIN), _MAX_GAIN)
+        self._usual += _FOLLOW * (thumb * gain - self._usual)
+        return cv.convertScaleAbs(picture, alpha=gain)
+
     def _rate(self) -> float:
         """Return this frame's share in the model: the mean of all frames at first."""
         young = 1 / (self._learned + 1)
@@ -108,7 +138,7 @@ class Motion(Stage):
             return young
         if self.learning_rate >= 0:
             return self.learning_rate
-        return max(young, 1 / self.history)
+        return max(min(young, _YOUNG_RATE), 1 / self.history)
 
     def _box(self, frame: Frame, mask: Any) -> Detections:
         mask = cv.medianBlur(mask, 3)

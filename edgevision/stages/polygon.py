@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,13 +28,22 @@ def to_pixels(
 
 
 def fill(corners: NDArray[np.float32], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a mask, (H, W) uint8: 255 inside the polygon, 0 outside."""
+    """Return a mask, (H, W) uint8: 255 where `contains` says yes of the pixel's middle, else 0.
+
+    `cv2.fillPoly` also paints the pixels that the outline touches, so that two areas side by side
+    would overlap.
+    """
     width, height = size_wh
     mask = np.zeros((height, width), np.uint8)
-    # Corners count from the outer edge of the first pixel, fillPoly from the pixels' middles; it
-    # takes them in sixteenths. What lies far outside is cut, so that its integers suffice.
-    fixed = np.round((np.clip(corners, -16384, 32767) - 0.5) * 16).astype(np.int32)
-    cv2.fillPoly(mask, [fixed], 255, shift=4)
+    x0, y0 = corners.astype(np.float64).T
+    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
+    for row in range(height):
+        y = row + 0.5
+        spans = (y0 > y) != (y1 > y)
+        crossings = np.sort((x0 + (y - y0) / _slope(y1 - y0) * (x1 - x0))[spans])
+        columns = np.clip(np.ceil(crossings - 0.5), 0, width).astype(int).tolist()
+        for start, end in zip(columns[::2], columns[1::2], strict=True):
+            mask[row, start:end] = 255
     return mask
 
 
@@ -46,10 +54,14 @@ def contains(corners: NDArray[np.float32], points_xy: NDArray[Any]) -> NDArray[n
     Communications of the ACM 5(8), 1962).
     """
     x, y = points_xy[:, :1], points_xy[:, 1:]
-    x0, y0 = corners[:, 0], corners[:, 1]
+    x0, y0 = corners.astype(np.float64).T
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
     spans = (y0 > y) != (y1 > y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        crossing = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
+    crossing = x0 + (y - y0) / _slope(y1 - y0) * (x1 - x0)
     inside: NDArray[np.bool_] = (spans & (x < crossing)).sum(axis=1) % 2 == 1
     return inside
+
+
+def _slope(rise: NDArray[Any]) -> NDArray[Any]:
+    """Return the rise of edges, 1 for level ones, which no ray along a row crosses."""
+    return np.where(rise == 0, 1.0, rise)

@@ -26,7 +26,7 @@ class Roi(Stage):
     With ``keep: outside`` the polygon cuts something out, such as a waving tree. Several areas are
     several stages.
 
-    Algorithm: `cv2.fillPoly`, and the even-odd rule for points; edges may cross.
+    Algorithm: the even-odd rule, for pixels and for boxes; edges may cross.
     """
 
     polygon: list[tuple[float, float]] = Param(

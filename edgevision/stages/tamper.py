@@ -32,11 +32,13 @@ class _Look(NamedTuple):
 
     Attributes:
         detail: mean strength of its edges, in grey levels.
+        contrast: standard deviation of ``layout``, in grey levels.
         layout: (h, w) float32, the gray picture reduced to `_LAYOUT_PX`.
         edges: (h, w, 2) float32, gradients to the right and down, at `_PLACE_PX`.
     """
 
     detail: float
+    contrast: float
     layout: Any
     edges: Any
 
@@ -56,9 +58,10 @@ class Tamper(Stage):
     Put it before stages that change the picture.
 
     Algorithm: three measures against their running means. The strength of edges falls when the
-    lens is covered or out of focus; the layout of light and dark (correlation of thumbnails) is
-    lost when it is covered, not when it is out of focus; the place of the edges (correlation of
-    gradients) is lost when the camera was turned, while their strength is not.
+    lens is covered or out of focus (more than the contrast, which less light takes away as well);
+    the layout of light and dark (correlation of thumbnails) is lost when it is covered, not when it
+    is out of focus; the place of the edges (correlation of gradients) is lost when the camera was
+    turned, while their strength is not.
     """
 
     detail: float = Param(
@@ -111,10 +114,13 @@ class Tamper(Stage):
         """Return what is wrong with a frame, "" for nothing."""
         # Once told, a state ends only when the picture is clearly better.
         ease = 1.25 if self._state else 1.0
-        blank = float(look.layout.std()) < _BLANK
-        if blank or look.detail < self.detail * ease * usual.detail:
-            same = not blank and _correlation(look.layout, usual.layout) >= _SAME_LAYOUT
-            return "defocused" if same else "covered"
+        share = self.detail * ease
+        same = _correlation(look.layout, usual.layout) >= _SAME_LAYOUT
+        if look.contrast < _BLANK or (not same and look.detail < share * usual.detail):
+            return "covered"
+        # Less light takes away detail and contrast alike.
+        if same and look.detail * usual.contrast < share * usual.detail * look.contrast:
+            return "defocused"
         if _correlation(look.edges, usual.edges) < self.place * ease:
             return "moved"
         return ""
@@ -126,7 +132,8 @@ class Tamper(Stage):
         cv2.accumulateWeighted(look.layout, usual.layout, rate)
         cv2.accumulateWeighted(look.edges, usual.edges, rate)
         detail = usual.detail + rate * (look.detail - usual.detail)
-        self._usual = usual._replace(detail=detail)
+        contrast = usual.contrast + rate * (look.contrast - usual.contrast)
+        self._usual = usual._replace(detail=detail, contrast=contrast)
 
     def _settle(self, frame: Frame, seen: str) -> None:
         """Change the state when something has been seen for long enough."""
@@ -157,7 +164,8 @@ def _look(image: Any) -> _Look:
     across, down = _gradients(at(_PLACE_PX))
     edges = np.stack([across, down], axis=2)
     edges /= cv.magnitude(across, down)[..., None] + np.float32(_STRONG)
-    return _Look(detail, np.array(at(_LAYOUT_PX), np.float32), edges)
+    layout = np.array(at(_LAYOUT_PX), np.float32)
+    return _Look(detail, float(layout.std()), layout, edges)
 
 
 def _gradients(gray: Any) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import cv2
@@ -39,9 +40,16 @@ ADDING = [p for p in EVERY if not str(p.id).startswith(("resize", "roi"))]
 BOX = Detections([(5, 6, 25, 46)], 0.9, "face")
 
 
-def walkway(width: int, height: int, count: int = 3) -> list[NDArray[Any]]:
+@cache
+def walkway(width: int, height: int, count: int = 3, step: int = 1) -> list[NDArray[Any]]:
     options = {"width": width, "height": height, "people": 4, "faces": 1, "codes": 2}
-    return [frame.image.copy() for frame in frames(options, range(40, 40 + count))]
+    return [frame.image.copy() for frame in frames(options, range(40, 40 + count * step, step))]
+
+
+def video() -> Iterator[Frame]:
+    """Yield 2 s of the walkway."""
+    for number, image in enumerate(walkway(320, 240, 30, 2)):
+        yield Frame(image.copy(), sequence=number, captured_at_s=1e9 + number / 15)
 
 
 def pictures() -> Iterator[NDArray[Any]]:
@@ -59,7 +67,7 @@ def test_any_picture_passes(name: str, options: dict[str, Any]) -> None:
     stage = stages.load(name)(**options)
     with Pipeline([stage], poison=True) as pipeline:
         for number, image in enumerate(pictures()):
-            frame = Frame(image, sequence=number, captured_at_s=1e9 + number / 30)
+            frame = Frame(image.copy(), sequence=number, captured_at_s=1e9 + number / 30)
             if number % 2:
                 frame.detections = BOX
             assert pipeline.process(frame) is None
@@ -76,9 +84,8 @@ def test_the_same_frames_give_the_same_result_again(name: str, options: dict[str
     def run(stage: Stage, others: list[Stage]) -> list[Any]:
         seen = []
         with Pipeline([stage]) as pipeline, Pipeline(others) as other:
-            for frame in frames({"width": 320, "height": 240, "faces": 1}, range(0, 60, 2)):
-                image = frame.image.copy()
-                other.process(Frame(255 - image, captured_at_s=frame.captured_at_s))
+            for frame in video():
+                other.process(Frame(255 - frame.image, captured_at_s=frame.captured_at_s))
                 frame.detections = BOX
                 pipeline.process(frame)
                 seen.append((frame.detections, dict(frame.values), frame.image.copy()))
@@ -98,7 +105,7 @@ def test_the_same_frames_give_the_same_result_again(name: str, options: dict[str
 def test_what_was_found_before_stays(name: str, options: dict[str, Any]) -> None:
     earlier = Detections([(40, 50, 70, 90)], 0.5, "earlier", 7, {"note": ["kept"]})
     with Pipeline([stages.load(name)(**options)]) as pipeline:
-        for frame in frames({"width": 320, "height": 240, "faces": 1, "codes": 2}, range(0, 60, 2)):
+        for frame in video():
             frame.detections = earlier
             pipeline.process(frame)
             assert frame.detections[0].label.tolist() == ["earlier"]
