@@ -186,9 +186,9 @@ def _copy_modules(unpacked: Path, version: str, target: Path) -> None:
             env=environment,
         )
         for line in listed.stdout.splitlines():
-            word, _, path = line.strip().partition(" ")
-            if word == "insmod" and Path(path) not in paths:
-                paths.append(Path(path))
+            word, _, module = line.strip().partition(" ")
+            if word == "insmod" and Path(module) not in paths:
+                paths.append(Path(module))
     for number, path in enumerate(paths):
         shutil.copy(path, target / f"{number:02}-{path.name}")
 

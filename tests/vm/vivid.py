@@ -21,7 +21,7 @@ _DRIVER = Path("/sys/bus/platform/drivers/vivid")
 
 def controls(node: str) -> dict[str, int]:
     """Return the controls of a device: name to number."""
-    found = {}
+    found: dict[str, int] = {}
     descriptor = os.open(node, os.O_RDWR)
     try:
         number = _NEXT
