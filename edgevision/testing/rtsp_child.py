@@ -24,6 +24,8 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
+__all__ = ["CHECK", "Camera", "main", "picture", "protect"]
+
 CHECK = 0xA5C3
 """The same number as in `edgevision.testing.stamps`, which cannot be imported here."""
 
