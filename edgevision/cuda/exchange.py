@@ -1,8 +1,7 @@
 """Images shared with other libraries without a copy: CuPy, torch, CV-CUDA, Numba.
 
 What they have in common is the CUDA array interface (version 3, as Numba's documentation defines
-it). `share` shows a GpuMat through it, `borrow` makes a GpuMat of what shows it. DLPack needs no
-code of ours: ``torch.from_dlpack`` and ``cupy.from_dlpack`` take what `share` returns.
+it). `share` shows a GpuMat through it, `borrow` makes a GpuMat of what shows it.
 """
 
 from __future__ import annotations
