@@ -51,6 +51,9 @@ def follow(schema: Schema, way: tuple[int | str, ...]) -> Schema:
 def _plain(part: Schema, definitions: Schema) -> Schema:
     """Return a schema without a reference at its top, and without "or null"."""
     given = {key: part[key] for key in ("description", "default", "unit") if key in part}
+    # Older versions of pydantic wrap a reference that has a description.
+    if len(part.get("allOf", ())) == 1:
+        part = part["allOf"][0]
     if "$ref" in part:
         name = part["$ref"].rpartition("/")[2]
         part = {**_plain(definitions[name], definitions), **given}
