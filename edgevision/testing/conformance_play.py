@@ -30,6 +30,18 @@ __all__ = ["Outcome", "Player", "Shot", "StageCheckError", "difference"]
 _MARGIN_PX = 1.0
 _BEGUN_S = 1767225600.0
 
+_MEND = {
+    "frames": "let every picture pass, or drop it with DropFrame",
+    "sizes": "let small and odd pictures pass, or drop them with DropFrame",
+    "gray": "let (H, W) pictures pass, as after cvtColor to gray: test frame.image.ndim",
+    "views": "ask for no contiguous pixels; where they are needed, numpy.ascontiguousarray copies",
+    "resolution": "make anew what has the size of a picture when frame.size_wh has changed",
+    "extremes": "let pictures without contrast, or with nothing else, pass",
+    "parameters": "narrow the Param's bounds, or refuse in start what does not fit together with "
+    "ConfigurationError",
+    "live changes": "make anew in changed what depends on the parameter, or declare it live=False",
+}
+
 
 class StageCheckError(AssertionError):
     """A stage breaks a rule; the message has the rule, what was seen, where, and how to mend it.
@@ -240,10 +252,7 @@ class Player:
             self.fail(
                 rule,
                 f"{where} {_told(error)}{self._where(error)}",
-                "every picture that a camera can send must pass, or be dropped with DropFrame"
-                + (
-                    f"; where it need not: check_stage(..., skip={{{rule!r}}})" * (rule != "frames")
-                ),
+                _MEND.get(rule, _MEND["frames"]) + _skipping(rule),
             )
         except TypeError as error:
             _stop_anyway(pipeline)
@@ -414,6 +423,13 @@ def _stop_anyway(pipeline: Pipeline) -> None:
         pipeline.stop()
     except EdgeVisionError:
         return
+
+
+def _skipping(rule: str) -> str:
+    """Return how to leave a rule out, for those that may not apply."""
+    if rule not in ("sizes", "gray", "views", "resolution", "extremes"):
+        return ""
+    return f"; where that need not be: check_stage(..., skip={{{rule!r}}})"
 
 
 def _told(error: BaseException) -> str:
