@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HIDDEN", "redact", "redact_url"]
+__all__ = ["HIDDEN", "hide", "redact", "redact_url"]
 
 HIDDEN = "***"
 """What stands where a credential was."""
@@ -49,8 +49,32 @@ _HIDE_VALUE = [
 ]
 
 
+# Values that are secret wherever they stand, the longest first; replaced as a whole, never changed
+# in place, since any thread may be reading it.
+_known: tuple[tuple[str, str], ...] = ()
+_SHORTEST = 8
+
+
+def hide(value: str, shown: str = HIDDEN) -> None:
+    """Hide a secret in whatever is redacted from now on, wherever it stands.
+
+    A token in the path of a URL looks like any other word, so whoever reads one from a secret says
+    so here. Values of less than 8 characters are left alone: they are parts of ordinary words.
+
+    Args:
+        value: the secret.
+        shown: what stands in its place, such as ``${secret:token}``.
+    """
+    global _known
+    if len(value) >= _SHORTEST:
+        others = {**dict(_known), value: shown}
+        _known = tuple(sorted(others.items(), key=lambda item: -len(item[0])))
+
+
 def redact(text: str) -> str:
     """Return ``text`` with the credentials in it hidden."""
+    for value, shown in _known:
+        text = text.replace(value, shown)
     text = _URL.sub(_hide_user, text)
     for pattern in _HIDE_VALUE:
         text = pattern.sub(rf"\g<key>{HIDDEN}", text)

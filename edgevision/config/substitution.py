@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from edgevision import redaction
 from edgevision.config.node import Node, nodes
 from edgevision.config.problems import Problems
 from edgevision.config.scalar import AmbiguousNumberError, resolve
@@ -25,6 +26,8 @@ _SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _MAX_SECRET_BYTES = 64 * 1024
 _SECRETS_FOLDER = "/run/secrets"
 _FORMS = "${NAME}, ${NAME:-default}, ${secret:NAME} or ${file:PATH}; $${ stands for ${"
+_SECRET_FORMS = ("${secret:", "${file:")
+_SECRET_NAME = re.compile(r"\$\{\w*(PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|SAS)", re.IGNORECASE)
 # Shorter values are likely to be part of ordinary words, so hiding them would garble messages.
 _HIDDEN_FROM = 4
 
@@ -92,6 +95,9 @@ class Substitution:
     def _remember(self, value: str, written: str) -> None:
         if len(value) >= _HIDDEN_FROM:
             self._written_by_value[value] = written
+        # What runs later prints addresses, too: sources, upstreams, stages.
+        if written.startswith(_SECRET_FORMS) or _SECRET_NAME.search(written):
+            redaction.hide(value, written)
 
     def _value(self, body: str) -> str:
         kind, colon, rest = body.partition(":")

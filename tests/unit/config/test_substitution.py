@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevision import redaction
 from edgevision.config import parse
 from edgevision.config.models import PipelineConfig
 from edgevision.errors import ConfigurationError
@@ -28,6 +29,11 @@ class Probe(Stage):
     def process(self, frame):
         pass
 """
+
+
+@pytest.fixture(autouse=True)
+def nothing_known_before_or_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_known", ())
 
 
 @pytest.fixture
@@ -242,6 +248,25 @@ def test_a_password_in_a_url_is_percent_encoded(written: str, value: str) -> Non
     environment = {"S": "p@s#/%:", "H": "host", "U": "rtsp://u:p@h/"}
     config = parse(f'cameras: {{a: "{written}"}}', environment=environment)
     assert config.cameras["a"].source.uri == value
+
+
+@pytest.mark.parametrize("written", ["${DOOR_TOKEN}", "${secret:token}", "${file:token}"])
+def test_what_runs_later_shows_no_secret_either(tmp_path: Path, written: str) -> None:
+    (tmp_path / "token").write_text("0123abcd89\n")
+    environment = {"DOOR_TOKEN": "0123abcd89", "EDGEVISION_SECRETS": str(tmp_path)}
+    text = f'cameras: {{a: "http://host/{written}/video", b: "http://u:{written}@host/"}}'
+    config = parse(text, folder=tmp_path, environment=environment)
+    uri = config.cameras["a"].open_source().uri
+    assert (
+        redaction.redact(f"{uri} does not answer") == f"http://host/{written}/video does not answer"
+    )
+
+
+def test_ordinary_values_are_shown_later() -> None:
+    environment = {"DOOR_HOST": "camera-door", "SHORT_TOKEN": "camera"}
+    text = 'cameras: {a: "http://${DOOR_HOST}/${SHORT_TOKEN}"}'
+    uri = parse(text, environment=environment).cameras["a"].source.uri
+    assert redaction.redact(uri) == "http://camera-door/camera"
 
 
 def test_aliases_are_substituted_once(folder: Path) -> None:
