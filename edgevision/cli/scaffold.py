@@ -28,7 +28,9 @@ class {class_name}(Stage):
     min_area: int = Param(50, ge=1, unit="px", help="smaller areas are noise")
 
     def process(self, frame: Frame) -> None:
-        gray = cv.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+        gray = frame.image
+        if gray.ndim == 3:
+            gray = cv.cvtColor(gray, cv2.COLOR_BGR2GRAY)
         _, mask = cv.threshold(gray, self.threshold, 255, cv2.THRESH_BINARY)
         found = frame.detect_blobs(mask, min_area=self.min_area, label="bright")
         frame.values["bright"] = len(found)
@@ -42,6 +44,11 @@ import numpy as np
 from {name} import {class_name}
 
 from edgevision import Frame, Pipeline
+from edgevision.testing import check_stage
+
+
+def test_it_keeps_the_rules_of_stages():
+    check_stage({class_name})
 
 
 def test_it_boxes_what_is_bright():

@@ -80,7 +80,7 @@ def test_a_new_stage_and_its_test_which_passes(tmp_path: Path, name: str) -> Non
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert "1 passed" in done.stdout
+    assert "2 passed" in done.stdout
     assert len((tmp_path / "line_counter.py").read_text().splitlines()) <= 25
 
 
