@@ -191,8 +191,7 @@ class NeedsColor(Stage):
 
 class NeedsContiguous(Stage):
     def process(self, frame: Frame) -> None:
-        pixels = frame.image.view()
-        pixels.shape = (-1,)
+        frame.values["bytes"] = len(frame.image.data.cast("B"))
 
 
 class NeedsSameSize(Stage):
