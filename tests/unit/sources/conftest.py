@@ -55,6 +55,8 @@ DERIVED = {
     "trimmed.mp4": ("-ss 0.7 -i bframes.mp4 -c copy", "bframes.mp4"),
     "trimmed.mkv": ("-ss 0.7 -i bframes.mp4 -c copy", "bframes.mp4"),
     "turned.mp4": ("-i plain.mp4 -c copy -metadata:s:v rotate=90", "plain.mp4"),
+    "turned_180.mp4": ("-i plain.mp4 -c copy -metadata:s:v rotate=180", "plain.mp4"),
+    "turned_270.mp4": ("-i plain.mp4 -c copy -metadata:s:v rotate=270", "plain.mp4"),
 }
 PIPED = {"piped.mkv": "plain.mkv", "piped.webm": "plain.webm", "piped.mp4": "fragmented.mp4"}
 HEALTHY = [*RECIPES, *DERIVED, *PIPED, "two_sizes.ts"]

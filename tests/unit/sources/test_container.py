@@ -77,6 +77,18 @@ def test_a_box_of_64_bits_is_understood(tmp_path: Path) -> None:
     assert missing_bytes(str(path)) == 30
 
 
+def test_a_fragment_without_its_pictures_is_cut_off(videos: Path, tmp_path: Path) -> None:
+    whole = (videos / "fragmented.mp4").read_bytes()
+    begin = whole.index(b"moof") - 4
+    end = begin + int.from_bytes(whole[begin : begin + 4], "big")
+    assert whole[end + 4 : end + 8] == b"mdat"
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole[:end])
+    assert missing_bytes(str(path)) > 0
+    path.write_bytes(whole[:begin])
+    assert missing_bytes(str(path)) == 0
+
+
 def test_damage_never_makes_it_hang_or_raise(videos: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     path = tmp_path / "damaged"

@@ -28,6 +28,8 @@ FRAMES = {
     **{name: frames for name, (_, frames) in RECIPES.items()},
     **dict.fromkeys(PIPED, 50),
     "turned.mp4": 50,
+    "turned_180.mp4": 50,
+    "turned_270.mp4": 50,
     "two_sizes.ts": 100,
 }
 
@@ -146,12 +148,22 @@ def test_frames_are_decoded_into_the_slot(videos: Path) -> None:
         source.close()
 
 
-def test_a_turned_file_is_shown_upright(videos: Path, play: Play) -> None:
-    images = play(VideoFileSource(str(videos / "turned.mp4"), pace="fast"))
-    capture = cv2.VideoCapture(str(videos / "turned.mp4"), cv2.CAP_FFMPEG)
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("turned.mp4", (320, 240, 3)),
+        ("turned_180.mp4", (240, 320, 3)),
+        ("turned_270.mp4", (320, 240, 3)),
+    ],
+)
+def test_a_turned_file_is_shown_upright(
+    videos: Path, play: Play, name: str, shape: tuple[int, int, int]
+) -> None:
+    images = play(VideoFileSource(str(videos / name), pace="fast"))
+    capture = cv2.VideoCapture(str(videos / name), cv2.CAP_FFMPEG)
     expected = capture.read()[1]
     capture.release()
-    assert images[0].shape == (320, 240, 3)
+    assert images[0].shape == shape
     np.testing.assert_array_equal(images[0], expected)
 
 
@@ -177,6 +189,20 @@ def test_a_loop_goes_on_where_the_file_began(videos: Path) -> None:
     np.testing.assert_array_equal(images[19], images[119])
     assert source._pace.position_s == pytest.approx(119 * 0.04)
     source.close()
+
+
+def test_a_loop_keeps_the_times_of_a_variable_rate(videos: Path) -> None:
+    source = VideoFileSource(str(videos / "vfr.mp4"), pace="fast", loop=True)
+    source.open()
+    slot = Slot()
+    times_s = []
+    for _ in range(2 * FRAMES["vfr.mp4"]):
+        assert source.read(slot)
+        times_s.append(source._pace.position_s)
+    source.close()
+    first, second = times_s[: len(times_s) // 2], times_s[len(times_s) // 2 :]
+    np.testing.assert_allclose(np.diff(second), np.diff(first), atol=1e-6)
+    assert np.diff(first).max() > 2 * np.diff(first).min()
 
 
 def test_real_pace_takes_the_time_of_the_recording(tmp_path: Path) -> None:
