@@ -54,7 +54,9 @@ class Reloader:
                 await asyncio.sleep(_INTERVAL_S)
             changed = sorted({path for path, _ in seen.items() ^ now.items()})
             await self.reload(changed)
-            seen = _stamp(self._files)
+            # A file that was saved during the reload is still to be noticed, so only those that
+            # have become known by it are looked at anew.
+            seen = {**_stamp([path for path in self._files if path not in now]), **now}
 
     async def reload(self, changed: list[Path]) -> None:
         """Read the pipeline again and start its stages; on a mistake the present ones go on."""

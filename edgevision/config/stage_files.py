@@ -34,6 +34,15 @@ class _FileLoader(importlib.machinery.SourceFileLoader):
         return code
 
 
+def _finder(place: Path) -> importlib.machinery.FileFinder:
+    """Return what finds the modules of a folder, and compiles them each time."""
+    return importlib.machinery.FileFinder(
+        str(place),
+        (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
+        (_FileLoader, importlib.machinery.SOURCE_SUFFIXES),
+    )
+
+
 class StageFiles:
     """Stage files, and the modules that they import from beside them, each loaded once.
 
@@ -111,6 +120,7 @@ class StageFiles:
             sys.modules.update(known)
             sys.path.insert(0, str(place))
             importlib.invalidate_caches()
+            sys.path_importer_cache[str(place)] = _finder(place)
             new: dict[str, ModuleType] = {}
             try:
                 yield
@@ -118,6 +128,7 @@ class StageFiles:
             finally:
                 if str(place) in sys.path:
                     sys.path.remove(str(place))
+                sys.path_importer_cache.pop(str(place), None)
                 for name in _inside(place, set(sys.modules) - before):
                     del sys.modules[name]
                 sys.modules.update({**hidden, **new})

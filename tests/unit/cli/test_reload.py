@@ -72,6 +72,14 @@ def test_what_a_stage_imports_takes_effect(folder: Path, running: Running) -> No
     wait_for_version(running, 21)
 
 
+def test_what_a_stage_imports_from_now_on_takes_effect(folder: Path, running: Running) -> None:
+    (folder / "more.py").write_text("MORE = 100\n")
+    (folder / "stages.py").write_text(STAGE + "\nfrom more import MORE\nOWN = 1 + MORE\n")
+    wait_for_version(running, 111)
+    (folder / "more.py").write_text("MORE = 2000\n")
+    wait_for_version(running, 2011)
+
+
 def test_a_mistake_is_shown_and_the_stage_goes_on(folder: Path, running: Running) -> None:
     (folder / "stages.py").write_text("class Version(\n")
     log = running.log("the stages go on as they were")

@@ -125,15 +125,18 @@ def test_packages_below_the_folder_are_not_neighbours(tmp_path: Path) -> None:
     assert StageFiles().load(tmp_path / "more.py").ev_test_installed is module
 
 
-def test_a_new_object_loads_file_and_neighbours_again(tmp_path: Path) -> None:
-    write(tmp_path / "helpers.py", "VALUE = 10\n")
+def test_a_new_object_loads_file_and_neighbours_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    write(tmp_path / "helpers.py", "VALUE = 100\n")
     path = write(tmp_path / "stages.py", "import helpers\nVALUE = helpers.VALUE\nOWN = 'aa'\n")
     old = StageFiles().load(path)
     write(tmp_path / "helpers.py", "VALUE = 200\n")
     # As long as before and within the same second: a compiled file would be taken for current.
     write(path, "import helpers\nVALUE = helpers.VALUE\nOWN = 'bb'\n")
     new = StageFiles().load(path)
-    assert (old.VALUE, old.OWN) == (10, "aa")
+    assert (old.VALUE, old.OWN) == (100, "aa")
     assert (new.VALUE, new.OWN) == (200, "bb")
 
 
