@@ -257,7 +257,7 @@ def test_the_demo_takes_another_port() -> None:
 
 
 def test_the_demo_with_several_cameras() -> None:
-    done = run("demo", "--cameras", "3", "--no-web", "--duration-s", "1")
+    done = run("demo", "--cameras", "3", "--no-web", "--duration-s", "5")
     assert done.code == 0
     for camera in ("walkway", "station", "market"):
         assert summary(done.logs, camera)["captured"] >= 1
