@@ -150,8 +150,11 @@ def test_cameras_are_live_and_files_are_not(uri: str, live: bool) -> None:
     assert open_source(uri).live is live
 
 
-@pytest.mark.parametrize(("uri", "probes"), [("rtsp://c/x", True), ("webcam:0", False)])
-def test_network_cameras_can_be_probed(uri: str, probes: bool) -> None:
+@pytest.mark.parametrize(
+    ("uri", "probes"),
+    [("rtsp://c/x", True), ("http://c/x", True), ("csi:0", False), ("clip.mp4", False)],
+)
+def test_which_sources_can_be_probed(uri: str, probes: bool) -> None:
     assert open_source(uri).probes is probes
 
 

@@ -34,6 +34,13 @@ def test_a_missing_camera_is_named_with_those_that_are_there(
 
 
 @linux
+def test_a_node_is_what_is_probed() -> None:
+    assert WebcamSource("77").probes
+    assert not WebcamSource("77").reachable()
+    assert WebcamSource("/dev/null").reachable()
+
+
+@linux
 def test_a_node_that_is_no_camera() -> None:
     with pytest.raises(ConfigurationError, match="/dev/null is no camera"):
         open_source("webcam:/dev/null").open()
@@ -119,6 +126,7 @@ def test_elsewhere_than_on_linux_opencv_chooses(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(v4l2, "SUPPORTED", False)
     monkeypatch.setattr(cv2, "VideoCapture", capture)
+    assert not WebcamSource("1").probes
     with pytest.raises(SourceUnavailableError, match="no such camera, or it is in use"):
         open_source("webcam:1").open()
     assert opened == [(1,)]
