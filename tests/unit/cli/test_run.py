@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgevision.upstream.message import json_schema
-from tests.unit.cli.command import Running, on_terminal, run
+from tests.unit.cli.command import Running, command, environment, on_terminal, run
 
 CLIP = "synthetic:?frames={}&pace=fast&width=160&height=96"
 LIVE = "synthetic:?width=160&height=96&fps=30"
@@ -169,6 +170,22 @@ def test_it_ends_after_a_while(folder: Path) -> None:
     done = run("run", "--source", LIVE, "--duration-s", "0.5", "--no-web", folder=folder)
     assert done.code == 0
     assert summary(done.logs, "cam")["state"] == "stopped"
+
+
+def test_it_ends_when_the_reader_of_the_messages_leaves(folder: Path) -> None:
+    text = (folder / "pipeline.yaml").read_text().replace(CLIP.format(6), LIVE)
+    (folder / "pipeline.yaml").write_text(text)
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | head -n 2; exit ${PIPESTATUS[0]}', "bash", *command("run")],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    assert "Traceback" not in done.stderr
 
 
 def test_a_stage_that_raises_is_shown_with_its_line(folder: Path) -> None:

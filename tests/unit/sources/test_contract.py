@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edgevision.errors import ConfigurationError, EdgeVisionError, SourceError
+from edgevision.recording import Recorder
 from edgevision.slot import Slot
 from edgevision.sources import open_source
 from edgevision.sources.source import Source
@@ -55,6 +56,14 @@ def of_synthetic(stack: ExitStack, folder: Path) -> Source:
     return open_source("synthetic:?width=64&height=64&pace=fast")
 
 
+def of_recording(stack: ExitStack, folder: Path) -> Source:
+    with Recorder(folder / "recording") as recorder:
+        for value in range(12):
+            image = np.full((48, 64, 3), value * 20, np.uint8)
+            recorder.add(image, captured_at_s=1e9 + value / 25)
+    return open_source(f"replay:{folder}/recording?pace=fast")
+
+
 def of_script(stack: ExitStack, folder: Path) -> Source:
     image = np.zeros((48, 64, 3), np.uint8)
     return ScriptedSource([Repeat(image, 12)], live=False)
@@ -71,6 +80,7 @@ MAKERS = {
     "http": of_http,
     "rtsp": of_rtsp,
     "synthetic": of_synthetic,
+    "recording": of_recording,
     "script": of_script,
     "live script": of_live_script,
 }
