@@ -27,8 +27,8 @@ class Flow(Stage):
     its direction in degrees, 0 to the right and 90 up, None when nothing moves; and
     ``values["flow_share"]``, the share of the picture that moves. With ``detect``, adds a detection
     for each moving area, with ``speed`` (px/s) and ``direction`` (degrees) in its data. With
-    ``draw`` the picture is replaced by one in which colour is direction and brightness is speed,
-    white at ``full_speed``.
+    ``draw`` the picture is replaced by one in which the colour of what moves is its direction and
+    its brightness its speed.
 
     Speeds come from the capture times of two neighbouring frames; a recording without times of its
     own has its rate set with ``fps``. A moving camera moves everything.
@@ -86,7 +86,7 @@ class Flow(Stage):
         if self.detect:
             self._box(frame, across, up, mask, factor)
         if self.draw:
-            self._draw(frame, speed, direction, factor)
+            self._draw(frame, speed, direction, mask, factor)
 
     def _remember(self, gray: Any, captured_at_s: float) -> tuple[Any, float | None]:
         """Keep this frame; return the one before and the seconds since, or None."""
@@ -127,10 +127,11 @@ class Flow(Stage):
         frame.detections = others
         frame.add(found.replaced(data=data))
 
-    def _draw(self, frame: Frame, speed: Any, direction: Any, factor: float) -> None:
+    def _draw(self, frame: Frame, speed: Any, direction: Any, mask: Any, factor: float) -> None:
         # Hue counts 180 for a full turn, and clockwise as the angle on a picture does.
         hue = cv.convertScaleAbs(direction, alpha=0.5)
         bright = cv.convertScaleAbs(speed, alpha=255 * factor / self.full_speed)
+        bright = cv.bitwise_and(bright, mask)
         full = cv.zeros(hue.shape)
         full[:] = 255
         picture = cv.cvtColor(cv.merge([hue, full, bright]), cv2.COLOR_HSV2BGR)
