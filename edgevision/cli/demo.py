@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import errno
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -39,13 +39,17 @@ def run_demo(cameras: int, options: RunOptions, output: Output) -> int:
 
         return from_mapping(document)
 
-    if options.web is not False and options.port is None:
-        port = _free_port(options.host or "127.0.0.1")
-        options = replace(options, port=port)
-        if port != _PORT:
-            output.start_logging()
-            output.notice(f"port {_PORT} is taken; the preview is on port {port}", port=port)
-    return Session(make, options, output).run()
+    if options.web is False or options.port is not None:
+        return Session(make, options, output).run()
+    output.start_logging()
+    for port in range(_PORT, _PORT + _PORTS):
+        try:
+            return Session(make, replace(options, port=port), output).run()
+        except ConfigurationError as error:
+            if not _is_taken(error):
+                raise
+        output.notice(f"port {port} is taken, trying port {port + 1}", port=port + 1)
+    raise ConfigurationError(f"the ports {_PORT} to {_PORT + _PORTS - 1} are taken; name a --port")
 
 
 def _document(cameras: int) -> dict[str, Any]:
@@ -82,20 +86,5 @@ def _in_time(params: dict[str, Any], cameras: int) -> bool:
     return needed_s * cameras < _BUDGET / _FPS
 
 
-def _free_port(host: str) -> int:
-    """Return the first port from 8080 on that can be listened on.
-
-    Raises:
-        ConfigurationError: none of twenty is free.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in range(_PORT, _PORT + _PORTS):
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # As the server does, so that a port whose last connections are still closing counts.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return port
-    raise ConfigurationError(f"the ports {_PORT} to {_PORT + _PORTS - 1} are taken; name a --port")
+def _is_taken(error: ConfigurationError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
