@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import cv2
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from edgevision import stages
-from tests.docs import stage_pictures
+from edgevision.sources.synthetic import SyntheticSource
+from tests.docs import stage_pictures, walkway_options
 from tests.docs.stage_page import EXAMPLES, MEASURED, PAGE, page, with_measured
 from tests.unit.stages.cases import CASES
 
@@ -59,3 +61,10 @@ def test_the_picture_shows_what_the_stage_does_today(name: str) -> None:
     assert made.shape == kept.shape
     # What the compression takes away, and what builds of OpenCV round differently.
     assert np.abs(made.astype(int) - kept).mean() < 8, "run: python -m tests.docs.stage_pictures"
+
+
+def test_the_synthetic_cameras_options_are_those_of_its_class() -> None:
+    text = walkway_options.PAGE.read_text(encoding="utf-8")
+    assert walkway_options.with_options(text) == text, "run: python -m tests.docs.walkway_options"
+    for option in inspect.signature(SyntheticSource).parameters:
+        assert re.search(rf"^\| `{option}` \| .+ \| .* \| .{{10,}} \|$", text, re.M), option
