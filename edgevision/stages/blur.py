@@ -80,11 +80,11 @@ class Blur(Stage):
         block = max(x1 - x0, y1 - y0) / self.blocks
         if self.method == "gaussian":
             # As wide as a block: half of it to either side.
-            cv2.GaussianBlur(part, (0, 0), max(block / 2, 0.5), dst=part)
+            cv.GaussianBlur(part, (0, 0), max(block / 2, 0.5), dst=part)
             return
         small_wh = (max(round((x1 - x0) / block), 1), max(round((y1 - y0) / block), 1))
         small = cv.resize(part, small_wh, interpolation=cv2.INTER_AREA)
-        cv2.resize(small, (x1 - x0, y1 - y0), dst=part, interpolation=cv2.INTER_NEAREST)
+        cv.resize(small, (x1 - x0, y1 - y0), dst=part, interpolation=cv2.INTER_NEAREST)
 
 
 def _again(held: _Held, found: Detections) -> bool:

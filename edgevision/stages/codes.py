@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevision import Detections, Frame, Param, Stage
+from edgevision import Detections, Frame, Param, Stage, cv
 from edgevision.stages.picture import to_gray
 
 __all__ = ["Codes"]
@@ -90,7 +90,7 @@ def _straightened(gray: NDArray[Any], quad: NDArray[np.float32], side: float) ->
     low, high = _MARGIN * side, (1 + _MARGIN) * side
     square = np.array([[low, low], [high, low], [high, high], [low, high]], np.float32)
     whole = round((1 + 2 * _MARGIN) * side)
-    return cv2.warpPerspective(
+    return cv.warpPerspective(
         gray,
         cv2.getPerspectiveTransform(quad, square),
         (whole, whole),

@@ -120,7 +120,7 @@ class Flow(Stage):
         for x0, y0, x1, y1 in (found.box_xyxy * np.array([fx, fy, fx, fy])).round().astype(int):
             part = (slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1)))
             inside = mask[part]
-            x, y = (cv2.mean(one[part], mask=inside)[0] for one in (across, up))
+            x, y = (cv.mean(one[part], mask=inside)[0] for one in (across, up))
             speeds.append(round(math.hypot(x, y) * factor, 1))
             directions.append(_degrees(x, y))
         data = {**found.data, "speed": np.array(speeds), "direction": np.array(directions)}

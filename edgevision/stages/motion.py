@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import cv2
@@ -144,6 +145,11 @@ class Motion(Stage):
         mask = cv.medianBlur(mask, 3)
         width = round(self.close * self.scale)
         if width > 1:
-            kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (width | 1, width | 1))
-            mask = cv.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
+            mask = cv.morphologyEx(mask, cv2.MORPH_CLOSE, _square(width | 1))
         return frame.detect_blobs(mask, min_area=self.min_area, label=self.label)
+
+
+@lru_cache(maxsize=8)
+def _square(width: int) -> Any:
+    """Return a kernel of ``width`` by ``width``."""
+    return cv2.getStructuringElement(cv2.MORPH_RECT, (width, width))
