@@ -188,6 +188,19 @@ def test_released_buffers_are_overwritten() -> None:
     assert (kept[0] == 0xA5).all()
 
 
+def test_an_older_frame_takes_nothing_from_the_present_one() -> None:
+    class Blurs(Stage):
+        def process(self, frame: Frame) -> None:
+            frame.image = cv.GaussianBlur(frame.image, (5, 5), 0)
+
+    with Pipeline([Blurs], poison=True) as pipeline:
+        first, second = frame(1), frame(2)
+        pipeline.process(first)
+        pipeline.process(second)
+        pipeline.release(first)
+        assert (second.image == 10).all()
+
+
 def test_the_pictures_memory_is_watched_down_to_its_owner() -> None:
     memory = np.zeros((100, 64, 3), np.uint8)
     stage = Keeps(lambda s, f: setattr(s, "last", f.image[1:2]))

@@ -317,6 +317,12 @@ def test_a_mixin_may_bring_a_hook() -> None:
 
     Made()
 
+    class Hidden:
+        def process(self, one: int, two: int) -> None: ...
+
+    # What is never called need not fit.
+    make({}, Mixin, Hidden, Stage)()
+
     class Bad:
         def process(self) -> None: ...
 

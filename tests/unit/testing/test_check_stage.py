@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,10 +34,16 @@ def shrinks(frame: Frame) -> None:
 
 
 @stage
+def inverts(frame: Frame) -> None:
+    np.subtract(255, frame.image, out=frame.image)
+    frame.values["mean"] = float(frame.image.mean())
+
+
+@stage
 def empty(frame: Frame) -> None: ...
 
 
-@pytest.mark.parametrize("good", [broken.GoodTracker, waits, shrinks, empty])
+@pytest.mark.parametrize("good", [broken.GoodTracker, waits, shrinks, inverts, empty])
 def test_good_stages_pass(good: type[Stage]) -> None:
     check_stage(good)
 
@@ -219,12 +226,15 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
 
 
 def test_a_check_leaves_the_process_as_it_was() -> None:
+    interval_s = sys.getswitchinterval()
     threads, environment = cv2.getNumThreads(), dict(os.environ)
     for kind in (broken.SetsCv2Threads, broken.SetsEnvironment):
         with pytest.raises(StageCheckError):
             check_stage(kind)
+    check_stage(inverts)
     assert cv2.getNumThreads() == threads
     assert dict(os.environ) == environment
+    assert sys.getswitchinterval() == interval_s
 
 
 def test_stages_that_roll_dice_pass_when_told() -> None:
@@ -245,6 +255,33 @@ def test_given_frames_are_shown() -> None:
     assert seen[:4] == [((70, 50), 1), ((70, 50), 0), ((70, 50), 0), ((70, 50), 0)]
     # They are shown again and again, as they were.
     assert seen.count(((70, 50), 1)) > 3
+
+
+def test_given_frames_stay_as_they_are() -> None:
+    pictures = frames(3)
+    before = [frame.image.copy() for frame in pictures]
+    check_stage(inverts, frames=pictures)
+    for frame, image in zip(pictures, before, strict=True):
+        assert np.array_equal(frame.image, image)
+
+
+def test_a_thread_may_end_a_moment_after_stop() -> None:
+    class EndsSoon(Stage):
+        def start(self) -> None:
+            self.ending = threading.Event()
+            threading.Thread(target=self.work, args=(self.ending,)).start()
+
+        def work(self, ending: threading.Event) -> None:
+            ending.wait()
+            threading.Event().wait(0.05)
+
+        def process(self, frame: Frame) -> None: ...
+
+        def stop(self) -> None:
+            if "ending" in vars(self):
+                self.ending.set()
+
+    check_stage(EndsSoon)
 
 
 def test_a_stage_that_drops_what_it_is_not_made_for_passes_with_its_own_frames() -> None:
