@@ -14,7 +14,8 @@ class Edges(Stage):
     """Draw outlines: replace the picture by its edges, or lay them over it.
 
     ``replace`` leaves a gray picture, (H, W) uint8, 255 on edges and 0 elsewhere; later stages get
-    that. ``overlay`` colours the edges in the picture itself.
+    that. ``overlay`` colours the edges in the picture itself. The lower of the two thresholds counts
+    as ``low``.
 
     Algorithm: `cv2.Canny` after a Gaussian blur (J. Canny, A Computational Approach to Edge
     Detection, IEEE PAMI 8(6), 1986).
@@ -35,7 +36,7 @@ class Edges(Stage):
         if self.blur > 1:
             width = self.blur | 1
             gray = cv.GaussianBlur(gray, (width, width), 0)
-        edges = cv.Canny(gray, min(self.low, self.high), max(self.low, self.high))
+        edges = cv.Canny(gray, self.low, self.high)
         if self.mode == "replace":
             frame.image = edges
             return

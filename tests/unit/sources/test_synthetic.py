@@ -171,6 +171,16 @@ def test_a_person_keeps_an_identity_and_moves_smoothly() -> None:
     assert np.median(overlaps) > 0.8
 
 
+def test_noise_changes_from_frame_to_frame() -> None:
+    options: dict[str, Any] = {"width": 200, "height": 120, "people": 0, "lighting": False}
+    clean, _ = read(opened(**options, noise=0), 0)
+    source = opened(**options, noise=5)
+    one, two = (read(source, i)[0].astype(float) for i in (0, 1))
+    assert np.std(one - clean) == pytest.approx(5, rel=0.1)
+    assert np.std(one - two) == pytest.approx(5 * 2**0.5, rel=0.1)
+    assert np.mean(one - clean) == pytest.approx(0, abs=0.6)
+
+
 def test_light_drifts_and_jumps() -> None:
     source = opened(width=128, height=96, people=0, noise=0)
     slot = Slot()

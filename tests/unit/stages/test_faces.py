@@ -33,9 +33,16 @@ def test_faces_are_found(gray: bool) -> None:
 
 def test_faces_smaller_than_asked_for_are_left_out() -> None:
     frame = next(frames(OPTIONS, [0]))
-    with Pipeline([Faces(min_size=200)]) as pipeline:
+    assert frame.truth is not None
+    with Pipeline([Faces(min_size=40)]) as pipeline:
         pipeline.process(frame)
-        assert len(frame.detections) == 0
+        largest = float(frame.detections.size_wh.max())
+        assert len(frame.detections) == 2
+    for size, expected in ((1.5 * largest, 0), (0.5 * largest, 2)):
+        other = next(frames(OPTIONS, [0]))
+        with Pipeline([Faces(min_size=round(size))]) as pipeline:
+            pipeline.process(other)
+            assert len(other.detections) == expected
 
 
 def test_a_dim_picture_is_helped_by_equalizing() -> None:

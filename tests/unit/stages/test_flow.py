@@ -64,6 +64,20 @@ def test_nothing_moves_in_a_still_scene_with_noise() -> None:
     assert first.values == {"flow_speed": 0.0, "flow_direction": None, "flow_share": 0.0}
 
 
+def test_what_is_slow_does_not_move() -> None:
+    images = [shifted(2 * i, 0) for i in range(3)]
+    slow = last_of(images, min_speed=80, method="farneback")
+    assert slow.values["flow_share"] < 0.02
+    assert len(slow.detections) == 0
+    assert last_of(images, min_speed=30, method="farneback").values["flow_share"] > 0.7
+
+
+def test_what_hardly_changes_does_not_move() -> None:
+    images = [cv2.convertScaleAbs(shifted(2 * i, 0), alpha=0.1, beta=100) for i in range(3)]
+    assert last_of(images, min_change=8).values["flow_share"] == 0
+    assert last_of(images, min_change=0).values["flow_share"] > 0.3
+
+
 def test_speed_counts_in_the_frames_own_pixels_and_time() -> None:
     speeds = {}
     for scale, fps, step_s in ((1.0, 0.0, 0.04), (0.5, 0.0, 0.08), (0.5, 10.0, 0.0)):

@@ -14,12 +14,12 @@ from edgevision.stages.suppression import suppress
 from tests.unit.stages.scoring import frames
 
 
-def clear(count: int, height: int) -> Iterator[Frame]:
-    """Yield frames in which the only person is at least ``height`` tall."""
-    for frame in frames({"people": 1, "seed": 1, "noise": 1}, range(0, 1500, 15)):
+def clear(count: int, shortest: float, tallest: float = 400) -> Iterator[Frame]:
+    """Yield frames in which the only person has a height between these."""
+    for frame in frames({"people": 1, "seed": 1, "noise": 1}, range(0, 2400, 12)):
         assert frame.truth is not None
         tall = frame.truth.objects.size_wh[:, 1]
-        if count and len(tall) == 1 and tall[0] >= height:
+        if count and len(tall) == 1 and shortest <= tall[0] <= tallest:
             count -= 1
             yield frame
     assert not count
@@ -47,7 +47,7 @@ def test_somebody_is_found(gray: bool) -> None:
 def test_the_picture_is_scaled_to_the_smallest_person(factor: float) -> None:
     hits = 0
     with Pipeline([People(min_height=round(120 * factor))]) as pipeline:
-        for frame in clear(10, 140):
+        for frame in clear(10, 125, 160):
             image = cv2.resize(frame.image, None, fx=factor, fy=factor)
             other = Frame(image)
             pipeline.process(other)
@@ -55,6 +55,18 @@ def test_the_picture_is_scaled_to_the_smallest_person(factor: float) -> None:
             truth = frame.truth.objects.scaled((factor, factor))
             hits += int((truth.iou(other.detections) > 0.5).any())
     assert hits >= 6
+
+
+@pytest.mark.needs("opencv-4")
+def test_no_box_reaches_beyond_the_picture() -> None:
+    with Pipeline([People(hit_threshold=-2, overlap=1, inside=1)]) as pipeline:
+        for frame in clear(2, 120):
+            pipeline.process(frame)
+            width, height = frame.size_wh
+            limits = np.array([width, height, width, height])
+            boxes = frame.detections.box_xyxy
+            assert (boxes >= 0).all()
+            assert (boxes <= limits).all()
 
 
 @pytest.mark.needs("opencv-4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -94,3 +95,43 @@ def test_another_resolution_is_learnt_anew() -> None:
             for frame in frames(options, range(50)):
                 pipeline.process(frame)
                 assert frame.values["tamper"] == FINE
+
+
+# A blur that leaves half of the detail: between the bounds for telling and for taking back.
+_SOFT = 2.8
+
+
+def seen(change: Callable[[int, Any], Any], count: int = 120) -> list[str]:
+    """Return the state after each frame of a scene whose pictures are changed by ``change``."""
+    states = []
+    with Pipeline([Tamper(confirm=3)]) as pipeline:
+        for frame in frames({**OPTIONS, "lighting": False, "people": 0}, range(count)):
+            frame.image = change(frame.sequence, frame.image)
+            pipeline.process(frame)
+            active = [kind for kind, told in frame.values["tamper"].items() if told]
+            states.append(active[0] if active else "")
+    return states
+
+
+def test_less_light_at_once_is_no_interference_but_none_is() -> None:
+    def dimmed(light: float) -> list[str]:
+        def change(number: int, image: Any) -> Any:
+            return cv2.convertScaleAbs(image, alpha=1 if number < 60 else light)
+
+        return seen(change)
+
+    assert set(dimmed(0.35)) == {""}
+    assert set(dimmed(0.02)[70:]) == {"covered"}
+
+
+def test_a_state_ends_only_when_the_picture_is_clearly_better() -> None:
+    def change(number: int, image: Any) -> Any:
+        # Out of focus, then almost good enough; or almost good enough from the start.
+        sigma = {0: 0.0, 1: 6.0, 2: _SOFT}[min(number // 50, 2)]
+        return cv2.GaussianBlur(image, (0, 0), sigma) if sigma else image
+
+    def change_little(number: int, image: Any) -> Any:
+        return cv2.GaussianBlur(image, (0, 0), _SOFT) if number >= 50 else image
+
+    assert set(seen(change_little, 150)[60:]) == {""}
+    assert set(seen(change, 150)[60:]) == {"defocused"}
