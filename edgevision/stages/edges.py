@@ -14,8 +14,8 @@ class Edges(Stage):
     """Draw outlines: replace the picture by its edges, or lay them over it.
 
     ``replace`` leaves a gray picture, (H, W) uint8, 255 on edges and 0 elsewhere; later stages get
-    that. ``overlay`` colours the edges in the picture itself. The lower of the two thresholds counts
-    as ``low``.
+    that. ``overlay`` colours the edges in the picture itself. The lower of the two thresholds
+    counts as ``low``.
 
     Algorithm: `cv2.Canny` after a Gaussian blur (J. Canny, A Computational Approach to Edge
     Detection, IEEE PAMI 8(6), 1986).

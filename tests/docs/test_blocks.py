@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import edgevision.sources
 from tests.docs.blocks import PAGES, ROOT, Page, not_run, read_blocks
 
 
@@ -32,6 +33,8 @@ def _like_a_clone(folder: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _like_a_clone(tmp_path)
+    # What a page registers is for that page alone.
+    monkeypatch.setattr(edgevision.sources, "_factories", dict(edgevision.sources._factories))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
