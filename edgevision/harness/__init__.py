@@ -1,0 +1,9 @@
+"""The IoT Edge module: connection, outbox, module twin, direct methods, inputs and shutdown.
+
+Imported on demand by ``edgevision run --upstream iotedge``; nothing else of edgevision loads
+azure-iot-device.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []
