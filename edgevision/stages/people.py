@@ -8,6 +8,7 @@ import numpy as np
 
 from edgevision import Detections, Frame, Param, Stage, cv
 from edgevision.stages.picture import reduced_wh, resized, to_bgr
+from edgevision.stages.pyramid import Pyramid
 from edgevision.stages.suppression import suppress
 
 __all__ = ["People"]
@@ -54,11 +55,14 @@ class People(Stage):
     )
     label: str = Param("person", min_length=1, help="label of the detections")
 
+    _pyramid: Pyramid | None = None
+
     def start(self) -> None:
         """Load the detector."""
-        self._detector: Any = cv.HOGDescriptor()
+        detector: Any = cv.HOGDescriptor()
         weights = np.array(cv.HOGDescriptor_getDefaultPeopleDetector(), np.float32)
-        self._detector.setSVMDetector(weights)
+        detector.setSVMDetector(weights)
+        self._pyramid = Pyramid(detector)
 
     def process(self, frame: Frame) -> None:
         """Find people at all sizes."""
@@ -69,18 +73,16 @@ class People(Stage):
             return
         picture = resized(to_bgr(frame.image), size_wh)
         stride = self.stride // 4 * 4
-        windows, distances = self._detector.detectMultiScale(
+        assert self._pyramid is not None  # start has made it
+        window, distance = self._pyramid.search(
             picture,
-            hitThreshold=self.hit_threshold,
-            winStride=(stride, stride),
-            padding=_PADDING,
-            scale=self.scale_step,
-            groupThreshold=0,
+            hit_threshold=self.hit_threshold,
+            stride_px=stride,
+            padding_wh=_PADDING,
+            scale_step=self.scale_step,
         )
-        if not len(windows):
+        if not len(window):
             return
-        window = np.asarray(windows, np.float32).reshape(-1, 4)
-        distance = np.asarray(distances, np.float32).ravel()
         margin = window[:, 2:] * np.array([_MARGIN_X, _MARGIN_Y], np.float32)
         box = np.concatenate(
             [window[:, :2] + margin, window[:, :2] + window[:, 2:] - margin], axis=1
@@ -90,3 +92,8 @@ class People(Stage):
         width, height = frame.size_wh
         in_frame = found.scaled((width / size_wh[0], height / size_wh[1])).clipped((width, height))
         frame.add(in_frame)
+
+    def stop(self) -> None:
+        """End the threads."""
+        if self._pyramid is not None:
+            self._pyramid.close()
