@@ -18,13 +18,16 @@ __all__ = [
     "UpstreamStatus",
 ]
 
-CameraState = Literal["connecting", "live", "stalled", "backing off", "ended", "failed", "stopped"]
+CameraState = Literal[
+    "connecting", "live", "stalled", "backing off", "paused", "ended", "failed", "stopped"
+]
 """What a camera is doing.
 
 - ``connecting``: the source is being opened, or has not delivered its first frame.
 - ``live``: frames come in.
 - ``stalled``: the source is open and has been silent for longer than the stall time-out.
 - ``backing off``: the source is closed and will be opened again later.
+- ``paused``: told to take no frames for now; a camera is closed, a file held where it is.
 - ``ended``: a finite source has delivered its last frame.
 - ``failed``: given up; nothing will happen without a change of the configuration.
 - ``stopped``: stopped on request.

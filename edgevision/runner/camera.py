@@ -7,8 +7,10 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from edgevision.errors import StageError
+from edgevision.pipeline import Pipeline
 from edgevision.redaction import redact
 from edgevision.runner.capture import Capture, SlotQueues
 from edgevision.runner.ledger import Ledger
@@ -30,6 +32,8 @@ _CAPTURE_GRACE_S = 0.5
 # A source that neither delivers nor returns for so long is left to itself, and another is opened.
 _HUNG_S = 15.0
 _RATE_WINDOW_S = 1.0
+_T = TypeVar("_T")
+
 # The event loop's other tasks get their turn at least once in so many results.
 _YIELD_EVERY = 16
 
@@ -55,7 +59,7 @@ class Camera:
         self.spec = spec
         self.name = spec.name
         self._deliver = deliver
-        self._tap = tap
+        self.tap = tap
         self._loop = asyncio.get_running_loop()
         source = spec.source()
         self._live = source.live
@@ -66,7 +70,7 @@ class Camera:
         self._queues = SlotQueues(max(1, spec.queue_size or _QUEUE_SIZE[policy]))
         self._outlet = Outlet(self._loop, _RESULTS, policy, self.ledger)
         self._capture = self._make_capture(source)
-        self._worker = Worker(
+        self.worker = self._worker = Worker(
             spec,
             policy,
             self._queues,
@@ -85,6 +89,19 @@ class Camera:
         self._rate = 0.0
         self._rate_at = (time.monotonic(), 0)
         self._hung = 0
+        self.paused = False
+
+    @property
+    def over(self) -> bool:
+        """True once no frame will be processed any more: ended, failed or stopped."""
+        return self._worker_done.is_set()
+
+    @property
+    def busy_stage(self) -> str:
+        """Name of the stage whose hook runs at this moment; "" if none does."""
+        pipeline = self._worker.active_pipeline
+        active = -1 if pipeline is None else pipeline.active
+        return pipeline.stages[active].name if pipeline is not None and active >= 0 else ""
 
     @property
     def error(self) -> Exception | None:
@@ -145,6 +162,33 @@ class Camera:
             processed = self.ledger.snapshot().processed
             self._rate = (processed - count) / (now_s - then_s)
             self._rate_at = (now_s, processed)
+
+    def pause(self) -> None:
+        """Take no frames from now on. A live source is closed, a finite one held where it is.
+
+        The stages stay started. A camera that has ended or failed stays so.
+        """
+        self.paused = True
+        self._capture.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self.paused = False
+        self._capture.resume()
+
+    async def call(self, function: Callable[[Pipeline], _T]) -> _T:
+        """Run ``function`` with the pipeline on the worker thread, between two frames.
+
+        Raises:
+            StageError: the camera has ended, or its stages are not started at the moment.
+        """
+        future = self._worker.call(lambda: function(self._running_pipeline()))
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if self.over and future.cancelled():
+                raise self._not_running("has ended") from None
+            raise
 
     async def configure(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         """Set stage parameters between two frames, all or none.
@@ -277,10 +321,21 @@ class Camera:
         self._queues.free.put(Slot())
         self._capture = self._make_capture(self.spec.source(), old.sequence)
         self._capture.reconnects = old.reconnects + 1
+        if self.paused:
+            self._capture.pause()
         self._capture.start()
 
-    def _check_stage(self, now_ns: int) -> None:
+    def _running_pipeline(self) -> Pipeline:
         pipeline = self._worker.pipeline
+        if pipeline is None:
+            raise self._not_running("waits for its stages to start")
+        return pipeline
+
+    def _not_running(self, why: str) -> StageError:
+        return StageError(f"the camera {why}", camera=self.name, stage="", sequence=None)
+
+    def _check_stage(self, now_ns: int) -> None:
+        pipeline = self._worker.active_pipeline
         active = -1 if pipeline is None else pipeline.active
         stuck = ""
         if pipeline is not None and active >= 0:
@@ -295,12 +350,10 @@ class Camera:
             self._stuck_stage = ""
 
     def _warn_stuck(self, what: str) -> None:
-        pipeline = self._worker.pipeline
-        active = -1 if pipeline is None else pipeline.active
-        stage = pipeline.stages[active].name if pipeline is not None and active >= 0 else "?"
-        _log.error(
-            "camera %s: stage %s %s (frame %d)", self.name, stage, what, self._worker.sequence
-        )
+        stage = self.busy_stage or "?"
+        frame = self._worker.sequence
+        where = f"frame {frame}" if frame else "before its first frame"
+        _log.error("camera %s: stage %s %s (%s)", self.name, stage, what, where)
 
     def _from_thread(self, function: Callable[[], None]) -> None:
         # An abandoned thread may return when the loop is long closed.

@@ -98,6 +98,9 @@ class Capture:
         self._state = state
         self._ended = ended
         self._stop = threading.Event()
+        self._paused = False
+        self._resumed = threading.Event()
+        self._resumed.set()
         # Guards the moment between a read and the frame's entry into the books.
         self._lock = threading.Lock()
         self._abandoned = False
@@ -123,6 +126,7 @@ class Capture:
     def stop(self) -> None:
         """Ask the thread to end; it does so after the read that it is in."""
         self._stop.set()
+        self._resumed.set()
         self._queues.free.put(None)
 
     def abandon(self) -> None:
@@ -130,6 +134,22 @@ class Capture:
         with self._lock:
             self._abandoned = True
         self._stop.set()
+        self._resumed.set()
+
+    def pause(self) -> None:
+        """Let no frame in from now on: a live source is closed, a finite one held where it is."""
+        with self._lock:
+            self._paused = True
+            self._resumed.clear()
+        self._set("paused")
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        with self._lock:
+            self._paused = False
+            if self._state.name == "paused":
+                self._state.set("connecting")
+        self._resumed.set()
 
     def stalled(self) -> None:
         """Say that the source has delivered nothing for ``stall_s``."""
@@ -140,9 +160,14 @@ class Capture:
         try:
             while not self._stop.is_set():
                 self._live_since_s = None
+                self._resumed.wait()
+                if self._stop.is_set():
+                    break
                 reason = self._connection()
                 if reason is None or self._stop.is_set():
                     break
+                if self._paused:
+                    continue
                 since_s = self._live_since_s
                 if since_s is not None and time.monotonic() - since_s >= _HEALTHY_S:
                     self._backoff.reset()
@@ -193,7 +218,12 @@ class Capture:
         latest = self._policy == "latest"
         while not self._stop.is_set():
             slot = queues.free.get()
-            if slot is None:
+            if slot is None or self._paused:
+                if slot is not None:
+                    queues.free.put(slot)
+                if self._paused and source.live:
+                    return
+                self._resumed.wait()
                 continue
             slot.captured_at_s = 0.0
             slot.truth = None
@@ -212,6 +242,9 @@ class Capture:
                 slot.captured_at_s = time.time()
             with self._lock:
                 if self._abandoned:
+                    return
+                if self._paused and source.live:
+                    queues.free.put(slot)
                     return
                 self.sequence += 1
                 slot.sequence = self.sequence
@@ -236,7 +269,7 @@ class Capture:
         deadline_s = time.monotonic() + delay_s
         was_away = False
         while (left_s := deadline_s - time.monotonic()) > 0:
-            if self._stop.wait(min(left_s, _PROBE_INTERVAL_S)):
+            if self._stop.wait(min(left_s, _PROBE_INTERVAL_S)) or self._paused:
                 return
             if not self._source.probes:
                 continue
@@ -249,12 +282,16 @@ class Capture:
         # return is noticed at once. The probe may be wrong (a proxy), so it has an end.
         deadline_s = time.monotonic() + self._spec.longest_retry_s
         while was_away and time.monotonic() < deadline_s:
-            if self._source.reachable() or self._stop.wait(_PROBE_INTERVAL_S):
+            if self._source.reachable() or self._stop.wait(_PROBE_INTERVAL_S) or self._paused:
                 return
 
     def _set(self, name: str, detail: str = "") -> None:
         with self._lock:
-            if not self._abandoned:
+            over = self._state.name in ("ended", "failed")
+            # A source that is just opening when it is told to pause does not hide that.
+            hidden = self._paused and name in ("connecting", "live", "stalled", "backing off")
+            hidden = hidden or (name == "paused" and over)
+            if not self._abandoned and not hidden:
                 self._state.set(name, detail)  # type: ignore[arg-type]
 
     def _fail(self, error: Exception) -> None:

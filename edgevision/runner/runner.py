@@ -10,13 +10,15 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edgevision.errors import ConfigurationError
 from edgevision.result import Result
 from edgevision.runner.camera import Camera
+from edgevision.runner.revision import CameraPlan, revise_stages
 from edgevision.runner.spec import CameraSpec
 from edgevision.status import RunnerStatus, UpstreamStatus
+from edgevision.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from edgevision.upstream.publisher import Publisher
@@ -50,6 +52,8 @@ class Runner:
         web: host and port of the preview page, or None for no page.
         on_result: called on the event loop with the result of every frame; must not block.
         drain_s: how long a stop may take to process and deliver what was captured.
+        pictures: take previews off the cameras also without a page, for `taps`.
+        endless: go on when every camera has ended; they may come back by `revise`.
 
     Raises:
         ConfigurationError: no camera, or two of one name.
@@ -65,6 +69,8 @@ class Runner:
         web: tuple[str, int] | None = None,
         on_result: Callable[[Result], None] | None = None,
         drain_s: float = 1.0,
+        pictures: bool = False,
+        endless: bool = False,
     ) -> None:
         if not cameras:
             raise ConfigurationError("a runner needs at least one camera")
@@ -79,6 +85,10 @@ class Runner:
         self._web_address = web
         self._on_result = on_result
         self._drain_s = drain_s
+        self._pictures = pictures or web is not None
+        self._endless = endless
+        self._revising = asyncio.Lock()
+        self._revised = asyncio.Event()
         self._started_at_s = time.time()
         self._taps: dict[str, PreviewTap] = {}
         self._publisher: Publisher | None = None
@@ -113,10 +123,7 @@ class Runner:
             await self.stop()
             raise
         for camera in made:
-            self.cameras[camera.name] = camera
-            if self._publisher is not None:
-                self._publisher.add_camera(camera.name, partial(_state_of, camera))
-            camera.start()
+            self._start_camera(camera)
         self._monitor = asyncio.create_task(self._check_all(), name="monitor")
 
     async def wait(self) -> None:
@@ -153,6 +160,77 @@ class Runner:
         if self.web is not None:
             await self.web.stop()
             self.web = None
+
+    async def revise(
+        self,
+        plans: Sequence[CameraPlan],
+        *,
+        publish: PublishSettings | None = None,
+        timeout_s: float = 10.0,
+    ) -> None:
+        """Let exactly the planned cameras run from now on, in this order, all or nothing.
+
+        First the stages of cameras that go on are changed, each between two frames. Only when all
+        of them have taken their change are cameras stopped, started, paused and resumed.
+
+        Args:
+            plans: every camera that is to run, once each.
+            publish: when messages are sent from now on; None: as before.
+            timeout_s: how long a stage may keep the change waiting.
+
+        Raises:
+            ConfigurationError: a source or a value makes no sense; nothing was changed.
+            StageError: a stage refused, or does not return; nothing was changed.
+        """
+        async with self._revising:
+            opened = {
+                plan.spec.name: self._make_camera(plan.spec)
+                for plan in plans
+                if plan.how == "open" or plan.spec.name not in self.cameras
+            }
+            await revise_stages(
+                self.cameras, [p for p in plans if p.spec.name not in opened], timeout_s
+            )
+            names = [plan.spec.name for plan in plans]
+            gone = [c for name, c in self.cameras.items() if name in opened or name not in names]
+            await asyncio.gather(*(camera.stop(self._drain_s) for camera in gone))
+            if publish is not None and self._publisher is not None:
+                self._publish = publish
+                await self._publisher.configure(publish)
+            for name in [name for name in self.cameras if name not in names]:
+                await self._forget(name)
+            for plan in plans:
+                self._arrange(plan, opened.get(plan.spec.name))
+            self.cameras = {name: self.cameras[name] for name in names}
+            self._taps = {name: self._taps[name] for name in names if name in self._taps}
+            self._specs = [plan.spec for plan in plans]
+            self._revised.set()
+
+    async def restart(self, name: str) -> None:
+        """Stop a camera and start it again, source and stages.
+
+        Raises:
+            ConfigurationError: there is no such camera.
+        """
+        async with self._revising:
+            old = self.camera(name)
+            await old.stop(self._drain_s)
+            camera = self._make_camera(old.spec)
+            self._start_camera(camera, paused=old.paused)
+            self._revised.set()
+
+    def camera(self, name: str) -> Camera:
+        """Return the camera called ``name``.
+
+        Raises:
+            ConfigurationError: there is none; the message names those there are.
+        """
+        if name in self.cameras:
+            return self.cameras[name]
+        known = ", ".join(self.cameras) or "none"
+        raise ConfigurationError(
+            f"there is no camera {name!r}{did_you_mean(name, self.cameras)} (there are: {known})"
+        )
 
     def run(self, *, duration_s: float | None = None) -> int:
         """Run until all cameras have ended, Ctrl-C or SIGTERM; return the exit code.
@@ -211,11 +289,38 @@ class Runner:
 
     def _make_camera(self, spec: CameraSpec) -> Camera:
         tap: PreviewTap | None = None
-        if self._web_address is not None:
+        if self._pictures:
             from edgevision.web.tap import PreviewTap
 
-            tap = self._taps[spec.name] = PreviewTap(spec.name)
+            tap = self._taps.get(spec.name) or PreviewTap(spec.name)
         return Camera(spec, self._deliver, tap)
+
+    def _start_camera(self, camera: Camera, *, paused: bool = False) -> None:
+        self.cameras[camera.name] = camera
+        if camera.tap is not None:
+            self._taps[camera.name] = cast("PreviewTap", camera.tap)
+        if self._publisher is not None:
+            self._publisher.add_camera(camera.name, partial(_state_of, camera))
+        if paused:
+            camera.pause()
+        camera.start()
+
+    def _arrange(self, plan: CameraPlan, opened: Camera | None) -> None:
+        """Start a camera, or pause or resume one that runs."""
+        if opened is not None:
+            self._start_camera(opened, paused=plan.paused)
+            return
+        camera = self.cameras[plan.spec.name]
+        if camera.paused != plan.paused:
+            (camera.pause if plan.paused else camera.resume)()
+
+    async def _forget(self, name: str) -> None:
+        del self.cameras[name]
+        tap = self._taps.pop(name, None)
+        if tap is not None:
+            tap.close()
+        if self._publisher is not None:
+            await self._publisher.remove_camera(name)
 
     async def _deliver(self, result: Result) -> None:
         if self._on_result is not None:
@@ -245,12 +350,22 @@ class Runner:
         _log.info("preview at %s", web.url)
 
     async def _all_done(self) -> None:
-        for camera in self.cameras.values():
-            await camera.done.wait()
+        while True:
+            self._revised.clear()
+            waiting = [camera for camera in self.cameras.values() if not camera.done.is_set()]
+            if not waiting and not self._endless:
+                return
+            tasks = {asyncio.ensure_future(camera.done.wait()) for camera in waiting}
+            tasks.add(asyncio.ensure_future(self._revised.wait()))
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
 
     async def _check_all(self) -> None:
         while True:
-            for camera in self.cameras.values():
+            for camera in list(self.cameras.values()):
                 camera.check()
             await asyncio.sleep(_CHECK_INTERVAL_S)
 

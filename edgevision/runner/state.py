@@ -9,7 +9,9 @@ from typing import Literal
 
 __all__ = ["CameraState", "StateName"]
 
-StateName = Literal["connecting", "live", "stalled", "backing off", "ended", "failed", "stopped"]
+StateName = Literal[
+    "connecting", "live", "stalled", "backing off", "paused", "ended", "failed", "stopped"
+]
 
 _log = logging.getLogger("edgevision.camera")
 _REPEAT_S = 60.0

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -82,6 +82,9 @@ class Worker:
         self._latency_s = [0.0] * _LATENCIES
         self._delivered = 0
         self._taken_ns = 0
+        self._over = False
+        self._parked: Pipeline | None = None
+        self._handled: Pipeline | None = None
         self.pipeline: Pipeline | None = None
         self.error: Exception | None = None
         self.restarts = 0
@@ -112,9 +115,14 @@ class Worker:
         future: Future[Any] = Future()
         self._commands.append((function, future))
         self._queues.ready.put(WAKE)
-        if not self.thread.is_alive() and self.thread.ident is not None:
+        if self._over:
             self._cancel_commands()
         return future
+
+    @property
+    def active_pipeline(self) -> Pipeline | None:
+        """The pipeline that is being started or stopped, or else the one that frames go through."""
+        return self._handled or self.pipeline
 
     def replace_stages(self, stages: Sequence[Any]) -> None:
         """Start new stages and stop the old ones; to be run by `call`.
@@ -122,12 +130,58 @@ class Worker:
         Raises:
             StageError: the new stages cannot be started; the old ones go on.
         """
+        self.revise(stages, None)(True)
+
+    def revise(
+        self, stages: Sequence[Any], values: Mapping[str, Mapping[str, Any]] | None
+    ) -> Callable[[bool], None]:
+        """Change the stages so that it can be taken back; to be run by `call`.
+
+        Args:
+            stages: what the stages are made from after the next restart; without ``values``, what
+                new ones are made from now.
+            values: parameters by stage and name, where nothing else differs: the stages go on.
+
+        Returns:
+            What settles it, to be run by `call` too: True keeps the change, False takes it back.
+            Replaced stages stay started until then, and have forgotten nothing when they go on.
+
+        Raises:
+            ConfigurationError: an unknown stage or parameter, or a bad value; nothing was changed.
+            StageError: a stage refused the values or cannot be started; nothing was changed.
+        """
+        before, old = self._stages, self.pipeline
+        if values is not None:
+            settings = self._configure(values)
+            self._stages = stages
+
+            def settle(keep: bool) -> None:
+                if keep:
+                    return
+                self._stages = before
+                try:
+                    self._configure(settings)
+                except StageError as error:
+                    self._report(error)
+
+            return settle
         fresh = self._make(stages)
-        fresh.start()
-        old, self.pipeline = self.pipeline, fresh
-        self._stages = stages
-        if old is not None:
-            self._stop_pipeline(old)
+        self._start(fresh)
+        self.pipeline, self._stages, self._parked = fresh, stages, old
+
+        def settle_stages(keep: bool) -> None:
+            self._parked = None
+            if keep:
+                if old is not None:
+                    self._stop_pipeline(old)
+                return
+            new, self.pipeline, self._stages = self.pipeline, old, before
+            if new is not None:
+                self._stop_pipeline(new)
+            if old is None:
+                self._start_pipeline()
+
+        return settle_stages
 
     def latencies_ms(self) -> list[float]:
         """Return the latencies of up to 256 recent frames in milliseconds, sorted."""
@@ -142,10 +196,13 @@ class Worker:
             _log.error("camera %s has failed: %s: %s", self._spec.name, type(error).__name__, error)
             self.error = error
         finally:
-            if self.pipeline is not None:
-                self._stop_pipeline(self.pipeline)
+            for pipeline in (self.pipeline, self._parked):
+                if pipeline is not None:
+                    self._stop_pipeline(pipeline)
             self._finish.set()
             self._drop_queued("stopped")
+            # Before the commands are cancelled: one that comes later cancels itself.
+            self._over = True
             self._cancel_commands()
             self._ended()
 
@@ -280,13 +337,15 @@ class Worker:
         while not self._quit.is_set():
             try:
                 pipeline = self._make(self._stages)
-                pipeline.start()
+                self._start(pipeline)
             except StageError as error:
                 if isinstance(error.__cause__, (ConfigurationError, TypeError)):
                     raise
                 self._report(error)
                 while self._commands:
                     self._run_command()
+                if self.pipeline is not None:  # a command has brought other stages
+                    return True
                 if self._policy == "latest":
                     self._drop_queued("restart")
                 if self._quit.wait(backoff.next_s()):
@@ -304,11 +363,33 @@ class Worker:
             loop=self._loop,
         )
 
+    def _start(self, pipeline: Pipeline) -> None:
+        self._handled = pipeline
+        try:
+            pipeline.start()
+        finally:
+            self._handled = None
+
     def _stop_pipeline(self, pipeline: Pipeline) -> None:
+        self._handled = pipeline
         try:
             pipeline.stop()
         except StageError as error:
             self._report(error)
+        finally:
+            self._handled = None
+
+    def _configure(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Set parameters of the running stages, and return what they were."""
+        pipeline = self.pipeline
+        if pipeline is None:
+            return {}
+        before = {}
+        for stage, given in values.items():
+            settings = pipeline[stage].settings()
+            before[stage] = {name: settings[name] for name in given if name in settings}
+        pipeline.configure(values)
+        return before
 
     def _drop_queued(self, cause: str) -> None:
         while (slot := self._queues.drop_oldest()) is not None:
@@ -325,8 +406,12 @@ class Worker:
             future.set_exception(error)
 
     def _cancel_commands(self) -> None:
-        while self._commands:
-            self._commands.popleft()[1].cancel()
+        while True:
+            try:
+                command = self._commands.popleft()
+            except IndexError:  # the last one, or another thread was faster
+                return
+            command[1].cancel()
 
     def _report(self, error: StageError) -> None:
         cause = error.__cause__

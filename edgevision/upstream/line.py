@@ -65,7 +65,7 @@ class LineFormat:
         if kind == "heartbeat":
             state = body.get("state", "")
             if state:
-                up = state in ("live", "ended", "stopped", "connecting")
+                up = state in ("live", "ended", "stopped", "connecting", "paused")
                 line.append(f"  {self._clean(state)}", "green" if up else _DOWN)
             if body["reason"] == "state":
                 return

@@ -206,4 +206,5 @@ def _standing(state: str) -> str:
 
     A camera that is away goes from state to state (backing off, connecting, stalled): all are down.
     """
-    return state if state in ("", "connecting", "live", "ended", "stopped") else "down"
+    known = ("", "connecting", "live", "paused", "ended", "stopped")
+    return state if state in known else "down"
