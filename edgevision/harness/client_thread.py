@@ -1,0 +1,115 @@
+"""A thread with an event loop of its own, for one client of azure-iot-device.
+
+The SDK's calls block: a handler's setter until the hub has confirmed a subscription, a shutdown
+until threads have ended. Each of its "async" calls also goes through the default executor of the
+loop that it is awaited on, where it waits behind whatever else is there and may be overtaken. Here
+such a call runs at once on the loop's own thread, so calls keep their order and nobody else waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["ClientThread"]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Runs what is meant for the default executor at once; that blocks this loop alone."""
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., _T], *args: Any
+    ) -> asyncio.Future[_T]:
+        future: asyncio.Future[_T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class ClientThread:
+    """Runs coroutines one beside the other on a daemon thread; made and used on an event loop.
+
+    A thread that hangs in the SDK is left behind at `stop`; a daemon does not keep the process.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._owner = asyncio.get_running_loop()
+        self._ended = self._owner.create_future()
+        self._loop = _Loop()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._loop.set_exception_handler(_note)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
+            # One round, so that the cancelled tasks end.
+            self._loop.call_soon(self._loop.stop)
+            self._loop.run_forever()
+            self._loop.close()
+            self.tell(self._ended.set_result, None)
+
+    def tell(self, function: Callable[..., object], *args: object) -> None:
+        """Call ``function`` on the loop that made this, from any thread, if it still runs."""
+        try:
+            self._owner.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # it is closed: nobody waits any more
+            _log.debug("the event loop that used %s is closed", self._thread.name)
+
+    def post(self, function: Callable[..., object], *args: object) -> None:
+        """Call ``function`` on the thread; returns at once.
+
+        Raises:
+            RuntimeError: the thread has ended.
+        """
+        self._loop.call_soon_threadsafe(function, *args)
+
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run ``work`` as a task; to be called on the thread."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)  # the loop itself does not keep it
+        task.add_done_callback(self._tasks.discard)
+
+    async def call(self, work: Callable[[], Coroutine[Any, Any, _T]], timeout_s: float) -> _T:
+        """Run ``work()`` on the thread and return its result.
+
+        Raises:
+            asyncio.TimeoutError: it took longer than ``timeout_s``; what it began may still
+                come about.
+            RuntimeError: the thread has ended.
+        """
+        future = asyncio.run_coroutine_threadsafe(_begin(work), self._loop)
+        return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
+
+    async def stop(self, timeout_s: float) -> bool:
+        """End the thread; return False if it hangs and had to be left behind."""
+        if self._ended.done():
+            return True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.wait([self._ended], timeout=timeout_s)
+        if self._ended.done():
+            self._thread.join()
+            return True
+        return False
+
+
+async def _begin(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    # ``work`` is called here, so that what it does before its first await is on the thread too.
+    return await work()
+
+
+def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # The SDK sets results of futures whose waiters have gone, which asyncio reports as errors.
+    _log.debug("in a client of azure-iot-device: %s", context.get("message"))
