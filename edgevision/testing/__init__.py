@@ -6,6 +6,8 @@
   `edgevision.testing.scripted`.
 - `MjpegCamera`, `RtspCamera`: real network cameras on 127.0.0.1.
 - `CollectingUpstream`: takes messages, and fails when a test says so.
+- `HubStandIn`, `WorkloadStandIn`: edgeHub and the workload API on this machine, for a module with the
+  real SDK (`edgevision.testing.hub`; needs the extra ``testing``).
 
 A name is imported when it is asked for.
 """
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from edgevision.testing.collecting import CollectingUpstream as CollectingUpstream
     from edgevision.testing.conformance import StageCheckError as StageCheckError
     from edgevision.testing.conformance import check_stage as check_stage
+    from edgevision.testing.hub import HubStandIn as HubStandIn
+    from edgevision.testing.hub import WorkloadStandIn as WorkloadStandIn
     from edgevision.testing.scripted import ScriptedSource as ScriptedSource
     from edgevision.testing.shapes import black as black
     from edgevision.testing.shapes import frames as frames
@@ -30,10 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CollectingUpstream",
+    "HubStandIn",
     "MjpegCamera",
     "RtspCamera",
     "ScriptedSource",
     "StageCheckError",
+    "WorkloadStandIn",
     "black",
     "check_stage",
     "frames",
@@ -44,10 +50,12 @@ __all__ = [
 
 _HOMES = {
     "CollectingUpstream": "collecting",
+    "HubStandIn": "hub",
     "MjpegCamera": "cameras",
     "RtspCamera": "cameras",
     "ScriptedSource": "scripted",
     "StageCheckError": "conformance",
+    "WorkloadStandIn": "hub",
     "black": "shapes",
     "check_stage": "conformance",
     "frames": "shapes",

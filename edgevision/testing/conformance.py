@@ -58,6 +58,8 @@ def check_stage(
     - ``determinism``: the same frames give the same results.
     - ``shared state``: two instances in turn do not change each other's results.
     - ``threads``: two instances on two threads give the results that each gives alone.
+    - ``batches``: a BatchStage gives the frames of several cameras, of different sizes, in one
+      batch the results that each gets alone.
     - ``leftovers``: no thread and no open file is left after ``stop``.
     - ``process``: settings of the whole process (current folder, environment, cv2's threads,
       signal handlers, NumPy's error handling) stay.

@@ -39,6 +39,8 @@ _MEND = {
     "extremes": "let pictures without contrast, or with nothing else, pass",
     "parameters": "narrow the Param's bounds, or refuse in start what does not fit together with "
     "ConfigurationError",
+    "kept buffers": "copy what must outlive the frame: frame.image.copy(), "
+    "edgevision.cv.clone(image)",
     "live changes": "make anew in changed what depends on the parameter, or declare it live=False",
 }
 
@@ -249,6 +251,8 @@ class Player:
             dropped = pipeline.process(frame)
         except StageError as error:
             _stop_anyway(pipeline)
+            if isinstance(error.__cause__, BufferKeptError):  # of a batch, found on the next frame
+                rule = "kept buffers"
             self.fail(
                 rule,
                 f"{where} {_told(error)}{self._where(error)}",

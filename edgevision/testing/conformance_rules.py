@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from edgevision.errors import StageError
 from edgevision.pipeline import Pipeline
+from edgevision.testing.conformance_batch import take_batches
 from edgevision.testing.conformance_params import take_all_values, take_live_changes
 from edgevision.testing.conformance_play import Outcome, Player, Shot, StageCheckError, difference
 from edgevision.testing.conformance_process import leave_nothing, leave_the_process
@@ -246,6 +247,7 @@ RULES: dict[str, Callable[[Subject], None] | None] = {
     "determinism": _determinism,
     "shared state": _shared_state,
     "threads": _threads,
+    "batches": take_batches,
     "leftovers": leave_nothing,
     "parameters": take_all_values,
     "live changes": take_live_changes,
