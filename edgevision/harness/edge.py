@@ -11,17 +11,15 @@ repeat. A new client starts from nothing, on a path that is walked every hour.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from azure.iot.device import Message, MethodRequest, MethodResponse, ProxyOptions
-from azure.iot.device.aio import IoTHubModuleClient
+from azure.iot.device import MethodResponse, ProxyOptions
 
-from edgevision.harness.client_thread import ClientThread
+from edgevision.errors import ConfigurationError
 from edgevision.harness.credentials import (
     Credentials,
     KeyCredentials,
@@ -29,34 +27,24 @@ from edgevision.harness.credentials import (
     WorkloadCredentials,
     clock_text,
 )
+from edgevision.harness.delivery import Delivery
+from edgevision.harness.edge_client import EdgeClient
 from edgevision.harness.environment import EdgeEnvironment
 from edgevision.harness.fault import mapped
 from edgevision.harness.hub_check import check_hub
-from edgevision.harness.network_thread import NetworkThread
 from edgevision.harness.sdk import SdkVersions
-from edgevision.harness.transport import (
-    Handlers,
-    InputMessage,
-    MethodAnswer,
-    MethodCall,
-    Packet,
-    Transport,
-    TransportError,
-    Twin,
-)
+from edgevision.harness.transport import Handlers, Packet, Transport, TransportError, Twin
 from edgevision.harness.wire import MAX_TOPIC_BYTES, Wire
 
 __all__ = ["EdgeConnector", "EdgeSettings", "EdgeTransport"]
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
-_MAX_METHOD_BYTES = 128 * 1024
 _WATCH_EVERY_S = 1.0
 
 
 @dataclass(slots=True, frozen=True)
 class EdgeSettings:
-    """Times and limits of an `EdgeTransport`, all in seconds unless said otherwise.
+    """Times and limits of an `EdgeTransport`.
 
     Attributes:
         keep_alive_s: without traffic for as long, the SDK asks whether the hub is still there. It
@@ -67,7 +55,7 @@ class EdgeSettings:
         ack_timeout_s: a message that is not acknowledged for as long ends the client.
         call_timeout_s: for a twin request, a report, an answer to a method.
         method_timeout_s: the handler of a direct method has as long; then 504 is answered.
-        max_wire_bytes: largest packet; edgeHub closes the connection at 262,144.
+        max_wire_bytes: largest packet; edgeHub closes the connection above 262,144.
         proxy: HTTP or SOCKS proxy on the way to the hub.
     """
 
@@ -80,6 +68,13 @@ class EdgeSettings:
     method_timeout_s: float = 30.0
     max_wire_bytes: int = 250_000
     proxy: ProxyOptions | None = None
+
+    def __post_init__(self) -> None:
+        if self.token_life_s - self.renew_before_s < 1:
+            raise ConfigurationError(
+                f"a token of {self.token_life_s:g} s cannot be renewed {self.renew_before_s:g} s "
+                "before its end; there has to be a second between"
+            )
 
 
 class EdgeConnector:
@@ -115,8 +110,8 @@ class EdgeConnector:
 class EdgeTransport(Transport):
     """See `Transport`. Its handlers are called on the loop that opened it.
 
-    `lost` says ``dropped``, ``dead``, ``deaf`` or ``token`` and, after a colon, the particulars.
-    With ``token`` the connection still works; what is under way may be waited for.
+    `lost` says ``dropped``, ``dead``, ``deaf``, ``token`` or ``closed`` and, after a colon, the
+    particulars. With ``token`` the connection still works; what is under way may be waited for.
 
     Args:
         environment: identity of the module and address of its hub.
@@ -138,129 +133,67 @@ class EdgeTransport(Transport):
         self._credentials = credentials
         self._patch = patch
         self._wire = Wire(environment.device, environment.module)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: ClientThread | None = None
-        self._client: IoTHubModuleClient | None = None
-        self._network: NetworkThread | None = None
-        self._handlers: Handlers | None = None
-        self._early: list[Callable[[], None]] | None = []
-        self._connected = False
         self._reason: asyncio.Future[str] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._client: EdgeClient | None = None
+        self._delivery: Delivery | None = None
+        self._connected = False
+        self._closed = False
+        self._tasks: list[asyncio.Task[None]] = []
         # By number, in the order of sending: when it was sent, who waits for the acknowledgement.
         self._pending: dict[int, tuple[float, asyncio.Future[None]]] = {}
         self._sent = 0
-        self._closed = False
-
-    # Opening
 
     async def open(self, handlers: Handlers) -> Twin:
         """See `Transport.open`."""
-        if self._loop is not None:
+        if self._reason is not None:
             raise RuntimeError("a transport is opened once")
-        self._loop = asyncio.get_running_loop()
-        self._reason = self._loop.create_future()
-        self._handlers = handlers
-        settings = self._settings
+        loop = asyncio.get_running_loop()
+        self._reason = loop.create_future()
+        settings, environment = self._settings, self._environment
         ends_s = time.monotonic() + settings.open_timeout_s
         token = await self._credentials.token(settings.token_life_s, left_s=settings.renew_before_s)
         ca = await self._credentials.ca()
         if settings.proxy is None:
-            await check_hub(self._environment.gateway, ca, timeout_s=settings.call_timeout_s)
-        self._thread = ClientThread(f"edgehub-{self._environment.module}")
-        doing = f"cannot connect to the hub at {self._environment.gateway}"
+            await check_hub(environment.gateway, ca, timeout_s=settings.call_timeout_s)
+        self._delivery = Delivery(
+            handlers, self._respond, method_timeout_s=settings.method_timeout_s
+        )
+        self._client = EdgeClient(
+            f"edgehub-{environment.module}",
+            environment.gateway,
+            self._delivery,
+            on_dropped=lambda: self._lose("dropped: the connection to the hub ended"),
+            on_death=lambda why: self._lose(f"dead: the SDK's network thread ended with {why}"),
+        )
         try:
-            twin = await self._connect(token, ca, ends_s, doing)
+            twin = await self._client.connect(
+                token,
+                ca,
+                keep_alive_s=settings.keep_alive_s,
+                proxy=settings.proxy,
+                patch=self._patch,
+                timeout_s=max(1.0, ends_s - time.monotonic()),
+            )
         except TransportError as error:
-            if error.fault == "unauthorized":
-                raise TransportError(
-                    f"{error}. The hub does not know {self._environment.device}/"
-                    f"{self._environment.module}, or not with this generation id, or does not take "
-                    f"the {token}; {clock_text()}",
-                    "unauthorized",
-                ) from error
-            raise
-        self._keep(self._watch())
-        self._keep(self._renew(token))
-        self._loop.call_soon(self._hand_over)
-        handlers.on_connection(True)
+            raise self._explained(error, token) from error
+        if self._reason.done():
+            raise TransportError(f"lost while it was opened: {self._reason.result()}", "offline")
+        self._connected = True
+        self._tasks = [loop.create_task(self._watch()), loop.create_task(self._renew(token))]
+        # After the caller has seen the twin, what came in the meantime.
+        loop.call_soon(self._delivery.begin)
+        self._delivery.connection(True)
         return twin
 
-    async def _connect(self, token: Token, ca: str, ends_s: float, doing: str) -> Twin:
-        assert self._thread is not None
-
-        def step(work: Callable[[], Coroutine[Any, Any, _T]]) -> Coroutine[Any, Any, _T]:
-            return self._call(work, doing, max(0.1, ends_s - time.monotonic()))
-
-        await step(lambda: self._make(token, ca))
-        client = self._client
-        assert client is not None
-        self._network = NetworkThread(client, patch=self._patch)
-        await step(client.connect)
-        self._network.watch(self._from_sdk(self._network_died))
-        self._connected = True
-        # Patches before the twin: what comes between the two is then in one of them at least.
-        await step(self._subscribe)
-        return _twin(await step(client.get_twin))
-
-    async def _make(self, token: Token, ca: str) -> None:
-        """Make the client, on its own thread."""
-        # The SDK declares each of these arguments as a dict.
-        options: dict[str, Any] = {
-            "gateway_hostname": self._environment.gateway,
-            "server_verification_cert": ca,
-            "keep_alive": self._settings.keep_alive_s,
-            "auto_connect": False,
-            "connection_retry": False,
-        }
-        if self._settings.proxy is not None:
-            options["proxy_options"] = self._settings.proxy
-        client = IoTHubModuleClient.create_from_sastoken(token.text, **options)
-        # Set as coroutine functions: the SDK runs those one after the other on one thread, and
-        # plain functions on up to four threads that it makes for each handler.
-        changed = self._from_sdk(self._connection_changed)
-
-        async def on_change() -> None:
-            changed(client.connected)
-
-        failed = self._from_sdk(self._background_error)
-
-        async def on_error(error: Exception) -> None:
-            failed(error)
-
-        # It is declared to take an argument, and called with none.
-        client.on_connection_state_change = on_change  # type: ignore[assignment]
-        client.on_background_exception = on_error
-        self._client = client
-
-    async def _subscribe(self) -> None:
-        """Set the handlers; each setter blocks the client's thread until the hub has confirmed."""
-        patched = self._from_sdk(self._patch_arrived)
-        called = self._from_sdk(self._method_arrived)
-        came = self._from_sdk(self._input_arrived)
-
-        async def on_patch(patch: dict[str, Any]) -> None:
-            patched(patch)
-
-        async def on_method(request: MethodRequest) -> None:
-            called(request)
-
-        async def on_message(message: Message) -> None:
-            came(message)
-
-        client = self._client
-        assert client is not None
-        client.on_twin_desired_properties_patch_received = on_patch
-        client.on_method_request_received = on_method
-        client.on_message_received = on_message
-
-    def _hand_over(self) -> None:
-        """Deliver what came while the transport was being opened."""
-        early, self._early = self._early or [], None
-        for delivery in early:
-            delivery()
-
-    # Requests
+    def _explained(self, error: TransportError, token: Token) -> TransportError:
+        if error.fault != "unauthorized":
+            return error
+        return TransportError(
+            f"{error}. Either the hub does not know {self._environment.device}/"
+            f"{self._environment.module}, or a former module of that name, or it does not take "
+            f"the {token}; {clock_text()}",
+            "unauthorized",
+        )
 
     async def send(self, packet: Packet) -> None:
         """See `Transport.send`."""
@@ -273,45 +206,22 @@ class EdgeTransport(Transport):
             )
         if self._wire.topic_bytes(packet) > MAX_TOPIC_BYTES:
             raise TransportError(
-                f"the properties of a message to output {packet.output!r} are longer than "
-                f"{MAX_TOPIC_BYTES} bytes with the topic",
+                f"the properties of a message to output {packet.output!r} take more than the "
+                f"{MAX_TOPIC_BYTES} bytes of a topic",
                 "refused",
             )
-        if not self._connected or self._thread is None or self._loop is None:
-            raise TransportError("not connected", "offline")
-        message = Message(  # type: ignore[no-untyped-call]
-            packet.payload,
-            message_id=packet.id,
-            content_encoding=packet.content_encoding,
-            content_type=packet.content_type,
-        )
-        message.custom_properties = dict(packet.properties)
-        acknowledged: asyncio.Future[None] = self._loop.create_future()
+        client = self._usable()
+        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sent += 1
         number = self._sent
         self._pending[number] = (time.monotonic(), acknowledged)
-        self._thread.post(
-            self._thread.start, self._publish(self._thread, number, message, packet.output)
-        )
+        client.publish(packet, lambda error: self._published(number, error))
         await acknowledged
 
-    async def _publish(
-        self, thread: ClientThread, number: int, message: Message, output: str
-    ) -> None:
-        """Send a message, on the client's thread."""
-        error: Exception | None = None
-        try:
-            assert self._client is not None
-            await self._client.send_message_to_output(message, output)
-        except Exception as caught:
-            error = caught
-        thread.tell(self._published, number, error)
-
     def _published(self, number: int, error: Exception | None) -> None:
-        entry = self._pending.pop(number, None)
-        if entry is None:
+        _, acknowledged = self._pending.pop(number, (0.0, None))
+        if acknowledged is None:
             return
-        _, acknowledged = entry
         if error is None:
             if not acknowledged.done():
                 acknowledged.set_result(None)
@@ -320,129 +230,25 @@ class EdgeTransport(Transport):
         if not acknowledged.done():
             acknowledged.set_exception(fault)
         if fault.fault != "refused":
-            # paho may still deliver it, and remembers the acknowledgement under a number that
-            # another message gets 65,535 messages later. This client is not to live that long.
+            # paho may still deliver it, and the SDK remembers its acknowledgement under a number
+            # that another message has 65,535 messages later. This client is not to live that long.
             self._lose(f"dropped: {fault}")
 
     async def twin(self) -> Twin:
         """See `Transport.twin`."""
-        client = self._usable()
-        return _twin(await self._call(client.get_twin, "cannot get the module twin"))
+        return await self._usable().twin(self._settings.call_timeout_s)
 
     async def report(self, patch: Mapping[str, Any]) -> None:
         """See `Transport.report`."""
-        client = self._usable()
-        sent = dict(patch)
-        await self._call(
-            lambda: client.patch_twin_reported_properties(sent), "cannot report properties"
-        )
+        await self._usable().report(patch, self._settings.call_timeout_s)
 
-    def _usable(self) -> IoTHubModuleClient:
+    async def _respond(self, response: MethodResponse) -> None:
+        await self._usable().respond(response, self._settings.call_timeout_s)
+
+    def _usable(self) -> EdgeClient:
         if not self._connected or self._client is None:
             raise TransportError("not connected", "offline")
         return self._client
-
-    async def _call(
-        self,
-        work: Callable[[], Coroutine[Any, Any, _T]],
-        doing: str,
-        timeout_s: float | None = None,
-    ) -> _T:
-        assert self._thread is not None
-        limit_s = self._settings.call_timeout_s if timeout_s is None else timeout_s
-        try:
-            return await self._thread.call(work, limit_s)
-        except Exception as error:
-            raise mapped(error, doing) from error
-
-    # What comes from the SDK, on its threads, is handed to these on our loop
-
-    def _from_sdk(self, function: Callable[..., None]) -> Callable[..., None]:
-        """Return a function that may be called on any thread and has ``function`` run on ours."""
-        thread = self._thread
-        assert thread is not None
-
-        def hop(*args: object) -> None:
-            thread.tell(function, *args)
-
-        return hop
-
-    def _connection_changed(self, connected: bool) -> None:
-        if not connected and self._connected:
-            self._lose("dropped: the connection to the hub ended")
-
-    def _network_died(self, error: str) -> None:
-        self._lose(f"dead: the network thread of the SDK ended with {error}")
-
-    def _background_error(self, error: Exception) -> None:
-        # A dropped connection is reported here as well; the rest is for the log.
-        _log.debug("%s", mapped(error, "azure-iot-device says"))
-
-    def _patch_arrived(self, patch: dict[str, Any]) -> None:
-        self._deliver(lambda handlers: handlers.on_desired(patch))
-
-    def _input_arrived(self, message: Message) -> None:
-        properties = {str(key): str(value) for key, value in message.custom_properties.items()}
-        device = properties.pop("$.cdid", "")
-        module = properties.pop("$.cmid", "")
-        data = message.data
-        arrived = InputMessage(
-            input=message.input_name or "",
-            payload=data if isinstance(data, bytes) else str(data).encode(),
-            properties=properties,
-            id=message.message_id or "",
-            content_type=message.content_type or "",
-            content_encoding=message.content_encoding or "",
-            sender=f"{device}/{module}" if device and module else device,
-        )
-        self._deliver(lambda handlers: handlers.on_input(arrived))
-
-    def _method_arrived(self, request: MethodRequest) -> None:
-        self._deliver(lambda handlers: self._keep(self._answer(handlers, request)))
-
-    def _deliver(self, call: Callable[[Handlers], None]) -> None:
-        handlers = self._handlers
-        if handlers is None or self._closed:
-            return
-        if self._early is not None:
-            self._early.append(lambda: self._deliver(call))
-            return
-        try:
-            call(handlers)
-        except Exception:
-            _log.exception("a handler of the connection failed")
-
-    async def _answer(self, handlers: Handlers, request: MethodRequest) -> None:
-        call = MethodCall(request.name, request.payload)
-        try:
-            answer = await asyncio.wait_for(
-                handlers.on_method(call), self._settings.method_timeout_s
-            )
-        except asyncio.TimeoutError:
-            answer = _problem(504, f"no answer within {self._settings.method_timeout_s:g} s")
-        except Exception as error:
-            _log.exception("direct method %r failed", call.name)
-            answer = _problem(500, f"{type(error).__name__}; the module's log says more")
-        try:
-            size = len(json.dumps(answer.payload).encode())
-        except (TypeError, ValueError, RecursionError) as error:
-            answer = _problem(500, f"the answer is no JSON: {error}")
-        else:
-            if size > _MAX_METHOD_BYTES:
-                answer = _problem(500, f"the answer has {size} bytes, the most is 131072")
-        response = MethodResponse.create_from_method_request(request, answer.status, answer.payload)
-        client = self._client
-        if client is None or not self._connected:
-            return
-        try:
-            await self._call(
-                lambda: client.send_method_response(response),
-                f"cannot answer direct method {call.name!r}",
-            )
-        except TransportError as error:
-            _log.warning("%s", error)
-
-    # The end
 
     async def lost(self) -> str:
         """See `Transport.lost`."""
@@ -464,6 +270,21 @@ class EdgeTransport(Transport):
         """See `Transport.max_wire_size`."""
         return self._settings.max_wire_bytes
 
+    async def close(self, timeout_s: float = 2.0) -> None:
+        """See `Transport.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        politely = self._connected
+        self._lose("closed")
+        for task in self._tasks:
+            task.cancel()
+        if self._delivery is not None:
+            self._delivery.end()
+        if self._client is not None:
+            await self._client.close(timeout_s, politely=politely)
+            self._client = None
+
     def _lose(self, reason: str) -> None:
         """Come to the end of this transport; what is not acknowledged is uncertain."""
         if self._reason is not None and not self._reason.done():
@@ -475,20 +296,19 @@ class EdgeTransport(Transport):
                 acknowledged.set_exception(
                     TransportError(f"not acknowledged before the end ({reason})", "uncertain")
                 )
-        if was_connected and self._handlers is not None:
-            self._handlers.on_connection(False)
+        if was_connected and self._delivery is not None:
+            self._delivery.connection(False)
 
     async def _watch(self) -> None:
         """Look every second whether the client is dead or deaf."""
-        while self._connected:
-            await asyncio.sleep(_WATCH_EVERY_S)
-            if self._network is not None and not self._network.alive:
-                self._lose("dead: the network thread of the SDK has ended")
+        limit_s = self._settings.ack_timeout_s
+        while self._connected and self._client is not None:
+            await asyncio.sleep(min(_WATCH_EVERY_S, limit_s / 4))
+            if not self._client.alive:
+                self._lose("dead: the SDK's network thread has ended")
             oldest = next(iter(self._pending.values()), None)
-            if oldest is not None and time.monotonic() - oldest[0] > self._settings.ack_timeout_s:
-                self._lose(
-                    f"deaf: a message was not acknowledged for {self._settings.ack_timeout_s:g} s"
-                )
+            if oldest is not None and time.monotonic() - oldest[0] > limit_s:
+                self._lose(f"deaf: a message was not acknowledged for {limit_s:g} s")
 
     async def _renew(self, token: Token) -> None:
         """Get the next token in time; then it is for the next transport to use it."""
@@ -504,7 +324,7 @@ class EdgeTransport(Transport):
                 await self._credentials.token(settings.token_life_s, left_s=settings.renew_before_s)
             except Exception as error:
                 _log.warning(
-                    "the token cannot be renewed, it lasts another %.0f s: %s",
+                    "the token lasts another %.0f s and cannot be renewed: %s",
                     max(0.0, token.left_s),
                     error,
                 )
@@ -514,51 +334,3 @@ class EdgeTransport(Transport):
             if self._reason is not None and not self._reason.done():
                 self._reason.set_result("token: a new one is ready")
             return
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self, timeout_s: float = 2.0) -> None:
-        """See `Transport.close`."""
-        if self._closed:
-            return
-        self._closed = True
-        healthy = self._connected
-        if self._reason is not None:
-            self._lose("closed")
-        for task in list(self._tasks):
-            task.cancel()
-        if self._thread is None:
-            return
-        ends_s = time.monotonic() + timeout_s
-        if self._client is not None and not (
-            healthy and await self._shut_down(self._thread, self._client, timeout_s / 2)
-        ):
-            if self._network is not None:
-                self._network.abort()
-                self._thread.post(self._network.bury)
-            await self._shut_down(self._thread, self._client, timeout_s / 4)
-        left_s = max(0.1, ends_s - time.monotonic())
-        if not await self._thread.stop(left_s):
-            _log.warning("azure-iot-device hangs; one of its threads was left behind")
-        self._client = self._network = self._handlers = None
-
-    async def _shut_down(
-        self, thread: ClientThread, client: IoTHubModuleClient, timeout_s: float
-    ) -> bool:
-        try:
-            await thread.call(client.shutdown, timeout_s)
-        except Exception as error:
-            _log.debug("%s", mapped(error, "cannot shut the client down"))
-            return False
-        return True
-
-
-def _twin(found: Mapping[str, Any]) -> Twin:
-    return Twin(found.get("desired") or {}, found.get("reported") or {})
-
-
-def _problem(status: int, text: str) -> MethodAnswer:
-    return MethodAnswer(status, {"error": text})
