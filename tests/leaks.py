@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class Held:
     @classmethod
     def now(cls) -> Held:
         """Look."""
-        return cls(frozenset(threading.enumerate()), _children(), _listening())
+        threads = frozenset(threading.enumerate()) - _sdk_threads()
+        return cls(threads, _children(), _listening())
 
     def since(self, before: Held) -> list[str]:
         """Describe what is held now and was not held before."""
@@ -77,6 +79,27 @@ def left_behind(before: Held, *, timeout_s: float = 2.0) -> list[str]:
             if thread is not threading.current_thread():
                 thread.join(0.01)
         time.sleep(0.005)
+
+
+def _sdk_threads() -> set[threading.Thread]:
+    """Return the threads that azure-iot-device makes once for the process and never ends.
+
+    Those that it makes for each client are not among them.
+    """
+    if "azure.iot.device.iothub.aio.loop_management" not in sys.modules:
+        return set()
+    from azure.iot.device.common.pipeline import pipeline_thread
+    from azure.iot.device.iothub.aio import loop_management
+
+    loops = [loop for loop in loop_management.loops.values() if loop is not None]
+    executors = [*pipeline_thread._executors.values()]
+    executors += [getattr(loop, "_default_executor", None) for loop in loops]
+    found = {thread for executor in executors if executor for thread in executor._threads}
+    for thread in threading.enumerate():
+        owner = getattr(getattr(thread, "_target", None), "__self__", None)
+        if any(owner is loop for loop in loops):
+            found.add(thread)
+    return found
 
 
 def _children() -> dict[int, str]:
