@@ -6,7 +6,6 @@ is seen from outside: everything here is awaited on the event loop, and handlers
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -20,7 +19,7 @@ from edgevision.harness.credentials import Token
 from edgevision.harness.delivery import Delivery
 from edgevision.harness.fault import mapped
 from edgevision.harness.network_thread import NetworkThread
-from edgevision.harness.transport import Packet, Twin
+from edgevision.harness.transport import Packet, TransportError, Twin
 
 __all__ = ["EdgeClient"]
 
@@ -234,5 +233,5 @@ class EdgeClient:
 
     def _connected_sdk(self) -> IoTHubModuleClient:
         if self._sdk is None:
-            raise mapped(asyncio.CancelledError("the client has ended"), "cannot use it")
+            raise TransportError("the client has ended", "broken")
         return self._sdk

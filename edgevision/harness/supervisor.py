@@ -1,4 +1,4 @@
-"""Keeps a module connected for months: opens transports, and replaces each that has come to its end.
+"""Keeps a module connected for months: opens transports, replaces each that has come to its end.
 
 Whoever sends, reports or asks for the twin does so here and need not know that transports change.
 """
@@ -263,7 +263,7 @@ class Supervisor:
         transport = self._transport
         try:
             twin = await transport.open(self._relay)
-        except (ConfigurationError, TransportError) as error:
+        except Exception as error:
             await transport.close(self._settings.close_timeout_s)
             return self._failed(error)
         except BaseException:
@@ -304,14 +304,19 @@ class Supervisor:
             )
         return self._backoff.next_s()
 
-    def _failed(self, error: ConfigurationError | TransportError) -> float:
+    def _failed(self, error: Exception) -> float:
         """Count a failed attempt; return how long to wait, or raise if there is no use."""
-        fault: TransportFault | Literal["configuration"]
-        fault = error.fault if isinstance(error, TransportError) else "configuration"
+        fault: TransportFault | Literal["configuration"] = "broken"
+        if isinstance(error, TransportError):
+            fault = error.fault
+        elif isinstance(error, ConfigurationError):
+            fault = "configuration"
+        else:
+            _log.error("unexpected while connecting", exc_info=error)
         self._failures[fault] += 1
         if fault == "configuration" and not self._connections:
             raise error
-        text = redact(str(error))
+        text = redact(f"{type(error).__name__}: {error}" if fault == "broken" else str(error))
         if text != self._last_error:
             _log.warning("no connection: %s", text)
         self._last_error = text
@@ -389,7 +394,10 @@ class _Relay:
 
     def take(self, twin: Twin) -> None:
         self.version = twin.version
-        self._handlers.on_twin(twin)
+        try:
+            self._handlers.on_twin(twin)
+        except Exception:
+            _log.exception("a handler of the module twin failed")
 
     def on_desired(self, patch: Mapping[str, Any]) -> None:
         version = int(patch.get("$version", self.version + 1))
