@@ -4,7 +4,8 @@ The package, from the bottom up:
 
 - `edgevision.errors`: every error, as one tree.
 - `Frame`, `Detections`: one picture and what was found in it.
-- `Stage`, `Param`, `DropFrame`, `stage`: the step of a pipeline that you write.
+- `Stage`, `Param`, `DropFrame`, `stage`: the step of a pipeline that you write; `BatchStage`: one
+  that sees the frames of several cameras at once.
 - `edgevision.cv`: cv2's functions, running where the image lives, into reused buffers.
 - `edgevision.sources`: webcam, file, image folder, RTSP, HTTP, GStreamer, CSI, synthetic.
 - `edgevision.stages`: the built-in stages.
@@ -24,6 +25,7 @@ from edgevision import opencv
 
 opencv.check()  # before the first module that imports cv2 itself
 
+from edgevision.batch import BatchStage
 from edgevision.detections import Detection, Detections
 from edgevision.errors import ConfigurationError, EdgeVisionError
 from edgevision.frame import Frame
@@ -32,6 +34,7 @@ from edgevision.pipeline import Pipeline
 from edgevision.stage import DropFrame, Stage, stage
 
 __all__ = [
+    "BatchStage",
     "ConfigurationError",
     "Detection",
     "Detections",

@@ -17,7 +17,7 @@ from edgevision import ConfigurationError, Detections, DropFrame, Frame, Param, 
 from edgevision.testing import StageCheckError, check_stage, frames
 from edgevision.testing.conformance import RULES
 from edgevision.testing.conformance_rules import ALWAYS
-from tests.unit.testing import broken
+from tests.unit.testing import broken, broken_batch
 
 
 @stage
@@ -101,6 +101,11 @@ BROKEN: list[tuple[type[Stage], str, str, str]] = [
      "keepspicture (in self.previous) kept the frame's picture", "frame.image.copy()"),
     (broken.KeepsPart, "kept buffers", "(in self.history['crops'][0])", "frame.image.copy()"),
     (broken.KeepsBuffer, "kept buffers", "stage keepsbuffer kept a buffer", "cv.clone(image)"),
+    (broken_batch.KeepsBatchBuffer, "kept buffers", "stage keepsbatchbuffer kept a buffer that "
+     "belongs to a batch", "cv.clone(image)"),
+    (broken_batch.StacksAll, "batches", "process_batch raised for the frames of three cameras "
+     "together, and for none of them alone", "expect pictures of different sizes"),
+    (broken_batch.MixesUp, "batches", "they differ in values['mean']", "self.of(frame)'s"),
     (broken.KeepsFrame, "kept frames", "it kept the Frame in self.last[0], whose picture is gone",
      "keep a copy of what is needed"),
     (broken.ManyReasons, "drops", "for 12 different reasons, such as 'manyreasons: number 1",
@@ -192,7 +197,8 @@ def test_every_rule_is_documented() -> None:
 SKIPPABLE = [
     (kind, rule)
     for kind, rule, _, _ in BROKEN
-    if rule not in ALWAYS and kind is not broken.RollsPixels and kind is not broken.FileLeft
+    if rule not in ALWAYS
+    and kind not in (broken.RollsPixels, broken.FileLeft, broken_batch.KeepsBatchBuffer)
 ]
 
 
@@ -201,7 +207,7 @@ SKIPPABLE = [
 def test_a_rule_can_be_left_out(kind: type[Stage], rule: str) -> None:
     # Some break a second rule in the same way.
     more = {"determinism": {"shared state", "threads", "restart"}, "parameters": {"live changes"},
-            "shared state": {"threads"}, "detections": {"values"}}.get(rule, set())  # fmt: skip
+            "shared state": {"threads"}, "batches": {"threads"}, "detections": {"values"}}.get(rule, set())  # fmt: skip
     check_stage(kind, skip={rule, *more})
 
 
