@@ -173,6 +173,7 @@ class EdgeTransport(Transport):
                 proxy=settings.proxy,
                 patch=self._patch,
                 timeout_s=max(1.0, ends_s - time.monotonic()),
+                twin_timeout_s=settings.call_timeout_s,
             )
         except TransportError as error:
             raise self._explained(error, token) from error

@@ -64,6 +64,7 @@ class EdgeClient:
         proxy: ProxyOptions | None,
         patch: bool,
         timeout_s: float,
+        twin_timeout_s: float,
     ) -> Twin:
         """Connect, subscribe to everything, return the twin.
 
@@ -74,6 +75,7 @@ class EdgeClient:
             proxy: see `EdgeSettings`.
             patch: whether to mend paho (`NetworkThread`).
             timeout_s: for the whole.
+            twin_timeout_s: for the twin.
 
         Raises:
             TransportError: it does not work now.
@@ -101,7 +103,7 @@ class EdgeClient:
         # Patches before the twin: what changes between the two is then in one of them at least.
         # And the twin always: it subscribes to the answers that the SDK needs at other times.
         await step(self._subscribe)
-        return await self.twin(max(0.1, ends_s - time.monotonic()))
+        return await self.twin(min(twin_timeout_s, max(0.1, ends_s - time.monotonic())))
 
     async def _make(self, token: Token, options: Mapping[str, Any]) -> IoTHubModuleClient:
         sdk = IoTHubModuleClient.create_from_sastoken(token.text, **options)
@@ -219,6 +221,8 @@ class EdgeClient:
                 self._network.abort()
                 self._thread.post(self._network.bury)
             await self._shut_down(self._sdk, timeout_s / 4)
+        if self._network is not None:
+            self._thread.post(self._network.free)
         if not await self._thread.stop(max(0.1, ends_s - time.monotonic())):
             _log.warning("azure-iot-device hangs; a thread of a former client was left behind")
         self._sdk = self._network = None

@@ -12,7 +12,6 @@ different there, nothing is watched or mended; the time limit for acknowledgemen
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 import threading
 import weakref
@@ -23,7 +22,7 @@ from paho.mqtt import client as paho
 
 __all__ = ["NetworkThread"]
 
-_log = logging.getLogger(__name__)
+_END_S = 0.2
 _watched: weakref.WeakKeyDictionary[threading.Thread, Callable[[str], None]] = (
     weakref.WeakKeyDictionary()
 )
@@ -90,8 +89,19 @@ class NetworkThread:
         if self._paho is not None and not self.alive:
             with contextlib.suppress(Exception):  # what killed the thread may strike here as well
                 self._paho.loop_read()
+
+    def free(self) -> None:
+        """Close what paho leaves to the garbage collector; the client is not used any more."""
         if self._thread is not None:
             _watched.pop(self._thread, None)
+            # The thread may be about to end.
+            self._thread.join(_END_S)
+        if self._paho is not None and not self.alive:
+            for name in ("_sockpairR", "_sockpairW"):
+                pipe = getattr(self._paho, name, None)
+                if pipe is not None:
+                    setattr(self._paho, name, None)
+                    pipe.close()
 
 
 def _paho_client(client: Any) -> paho.Client | None:
