@@ -16,9 +16,12 @@ from __future__ import annotations
 import gc
 import sys
 from contextvars import ContextVar, Token
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from edgevision.copies import CopyMeter
 
 __all__ = ["POISON", "Arena", "current", "enter", "leave"]
 
@@ -43,9 +46,10 @@ class Arena:
     Attributes:
         owner: name of the stage that is running; a kept buffer is put down to it.
         poison: as above; may be switched between two frames.
+        meter: counts the copies between host and device; None outside a pipeline.
     """
 
-    __slots__ = ("_free", "_used", "owner", "poison")
+    __slots__ = ("_free", "_used", "meter", "owner", "poison")
 
     def __init__(self, *, poison: bool = False) -> None:
         # The free buffers of each operation; the next to hand out is the last.
@@ -54,6 +58,7 @@ class Arena:
         self._used: list[tuple[str, Any, str]] = []
         self.owner = ""
         self.poison = poison
+        self.meter: CopyMeter | None = None
 
     def take(self, operation: str = "") -> Any:
         """Return a free buffer of the operation, or None if it has none.

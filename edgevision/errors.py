@@ -6,6 +6,8 @@
     ├── ConfigurationError        the caller's mistake; also a ValueError
     │   └── ParamError            a stage parameter: unknown, wrong type or out of bounds
     ├── CudaUnavailableError      CUDA was asked for and cannot be had
+    │   └── CudaMemoryError           the device has not the memory that was asked for
+    ├── CudaFaultError            CUDA is broken in this process for good: start it again
     ├── CudaUnsupportedError      the operation has no CUDA side
     ├── FrameReleasedError        a frame was used after its pipeline had finished with it
     ├── BufferKeptError           a stage kept a buffer of a frame that is gone
@@ -27,6 +29,8 @@ from __future__ import annotations
 __all__ = [
     "BufferKeptError",
     "ConfigurationError",
+    "CudaFaultError",
+    "CudaMemoryError",
     "CudaUnavailableError",
     "CudaUnsupportedError",
     "EdgeVisionError",
@@ -86,6 +90,24 @@ class ParamError(ConfigurationError):
 
 class CudaUnavailableError(EdgeVisionError):
     """CUDA was asked for and cannot be had; the message says which part is missing."""
+
+
+class CudaMemoryError(CudaUnavailableError):
+    """The device has not the memory that was asked for; what runs on it already goes on."""
+
+
+class CudaFaultError(EdgeVisionError):
+    """A kernel or the device failed so that every later CUDA call of this process fails, too.
+
+    Only a new process helps: `edgevision.runner.Runner.run` ends with `EXIT_CODE`, so that a
+    supervisor starts it again.
+
+    Attributes:
+        EXIT_CODE: 75, EX_TEMPFAIL of sysexits.h: the same command may work when it is started
+            again.
+    """
+
+    EXIT_CODE = 75
 
 
 class CudaUnsupportedError(EdgeVisionError):

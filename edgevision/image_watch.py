@@ -33,7 +33,7 @@ class ImageWatch:
     __slots__ = ("_before", "_memory")
 
     def __init__(self, frame: Frame) -> None:
-        self._memory = memory_of(frame.image)
+        self._memory = memory_of(frame._picture())
         self._before = _references(self._memory)
 
     def kept(self, frame: Frame) -> bool:
@@ -48,14 +48,14 @@ class ImageWatch:
         known = {id(memory) for memory in self._memory}
         for stage in stages:
             for path, value in reachable(stage):
-                if isinstance(value, np.ndarray) and known & set(map(id, memory_of(value))):
+                if known & set(map(id, memory_of(value))):
                     return f"{stage.name} (in {path})"
         return ""
 
     def _excess(self, frame: Frame) -> int:
         """Return how many references there are that are not the frame's own."""
         excess = _references(self._memory) - self._before
-        now = memory_of(frame.image)
+        now = memory_of(frame._picture())
         if now[0] is self._memory[0]:
             return excess
         # The frame has let go of the picture, and shows something else.

@@ -8,20 +8,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgevision import arena as arenas
-from edgevision.arena import Arena
 from edgevision.caller import Caller
 from edgevision.errors import BufferKeptError, ConfigurationError, EdgeVisionError, StageError
 from edgevision.image_watch import ImageWatch
 from edgevision.param import validate
 from edgevision.redaction import redact
+from edgevision.side import Side
 from edgevision.stage import DropFrame, Stage
+from edgevision.stage_check import check_free, kept_error, returned_value, unique_name
 from edgevision.stage_spec import OnError, StageSpec, StageStatistics, describe
 from edgevision.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from edgevision.cuda.lane import Lane
     from edgevision.frame import Frame
 
 __all__ = ["OnError", "Pipeline", "StageSpec", "StageStatistics"]
@@ -48,6 +49,11 @@ class Pipeline:
             one, which runs only while a hook is waited for.
         async_timeout_s: an ``async def`` hook that takes longer is cancelled, which counts as an
             error of its stage.
+        device: where the pictures are: ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for CUDA where it
+            can be used.
+        max_copies: copies between host and device that the stages may make of one frame; the stage
+            that makes one more fails. The capture's upload is not one of theirs.
+        lane: the camera's lane, from the runner, in place of ``device``.
 
     Attributes:
         camera: see above.
@@ -71,6 +77,9 @@ class Pipeline:
         poison: bool = False,
         loop: asyncio.AbstractEventLoop | None = None,
         async_timeout_s: float = 30.0,
+        device: str = "cpu",
+        max_copies: int | None = None,
+        lane: Lane | None = None,
     ) -> None:
         self.camera = camera
         self.specs = [StageSpec.of(stage) for stage in stages]
@@ -79,7 +88,7 @@ class Pipeline:
         self.active = -1
         self.active_since_ns = 0
         self._caller = Caller(loop, async_timeout_s)
-        self._arena = Arena(poison=poison)
+        self._side = Side(camera, device, lane, poison=poison, max_copies=max_copies)
         self._frame: Frame | None = None
         self._kept = ""
         self._failed = False
@@ -87,7 +96,8 @@ class Pipeline:
         self._steps: list[tuple[Callable[[Frame], Any], StageStatistics]] | None = None
         for spec in self.specs:
             stage = self._create(spec)
-            stage.name = self._unique_name(spec.name or stage.name or type(stage).__name__.lower())
+            name = spec.name or stage.name or type(stage).__name__.lower()
+            stage.name = unique_name(name, {other.name for other in self.stages})
             stage.camera = camera
             self.stages.append(stage)
             self.statistics.append(StageStatistics(stage.name))
@@ -117,12 +127,17 @@ class Pipeline:
     @property
     def nbytes(self) -> int:
         """Bytes of host memory held by the frame buffers."""
-        return self._arena.nbytes
+        return self._side.arena.nbytes
+
+    @property
+    def device_nbytes(self) -> int:
+        """Bytes of device memory held by the frame buffers."""
+        return self._side.device_nbytes
 
     @property
     def poison(self) -> bool:
         """True if released buffers are overwritten and kept ones are found."""
-        return self._arena.poison
+        return self._side.arena.poison
 
     def start(self) -> None:
         """Call ``start`` of each stage in order.
@@ -133,8 +148,9 @@ class Pipeline:
         """
         if self._steps is not None:
             raise ConfigurationError(f"the pipeline of camera {self.camera!r} is started already")
+        self._side.open()
         for stage in self.stages:
-            self._check_free(stage)
+            check_free(stage, self.camera)
         for index, stage in enumerate(self.stages):
             try:
                 self._enter(index)
@@ -173,7 +189,7 @@ class Pipeline:
             raise kept
 
     def process(self, frame: Frame) -> str | None:
-        """Run all stages on ``frame``.
+        """Run all stages on ``frame``, to the last result.
 
         Returns:
             None if the frame went through, else the name and reason of the stage that dropped it.
@@ -182,6 +198,18 @@ class Pipeline:
             StageError: a stage raised, and the frame is lost.
             TypeError: a stage returned a value.
             BufferKeptError: see `release`, for the frame before; this one has not been touched.
+            CudaFaultError: CUDA is broken in this process.
+        """
+        dropped = self.launch(frame)
+        if dropped is None:
+            self.settle(frame)
+        return dropped
+
+    def launch(self, frame: Frame) -> str | None:
+        """Run all stages on ``frame``, and do not wait for what they left to `Frame.fetch`.
+
+        The frame may be released and the next one launched before `settle` is called: the device
+        then works on one frame while the host finishes another. Returns and raises as `process`.
         """
         if self._frame is not None:
             self.release(self._frame)
@@ -191,18 +219,20 @@ class Pipeline:
                 f"the pipeline of camera {self.camera!r} is not started: use it in a with block"
             )
         self._frame = frame
-        arena = self._arena
+        arena, meter = self._side.arena, self._side.meter
+        self._side.attach(frame)
         watch = ImageWatch(frame) if arena.poison else None
-        token = arenas.enter(arena)
         dropped = None
         index = 0
         now = time.monotonic_ns()
+        self._side.enter()
         try:
             for process, statistics in steps:
                 if statistics.quarantined:
                     index += 1
                     continue
                 frame._stage = arena.owner = statistics.name
+                meter.stage = statistics
                 self.active_since_ns = now
                 self.active = index
                 value = None
@@ -210,8 +240,8 @@ class Pipeline:
                     value = process(frame)
                     statistics.consecutive_errors = 0
                 except DropFrame as drop:
-                    # A stage may raise the same instance again and again; its traceback would keep
-                    # the stage's variables, and so the frame's buffers, until then.
+                    # A stage may raise the same instance again and again; its traceback would
+                    # keep the stage's variables, and so the frame's buffers, until then.
                     drop.__traceback__ = None
                     statistics.consecutive_errors = 0
                     dropped = f"{statistics.name}: {statistics.count_drop(drop.reason)}"
@@ -227,14 +257,36 @@ class Pipeline:
                     if spent > statistics.longest_ns:
                         statistics.longest_ns = spent
                 if value is not None:
-                    raise _returned(self.stages[index], value)
+                    raise returned_value(self.stages[index], value)
                 index += 1
+            frame._stage = ""
+            if watch is not None and dropped is None:
+                self.settle(frame)
+        except BaseException:
+            frame._forget()
+            raise
         finally:
             self.active = -1
-            arenas.leave(token)
+            self._side.leave()
+        if dropped is not None:
+            frame._forget()
         if watch is not None and watch.kept(frame):
             self._kept = watch.find(self.stages) or "?"
         return dropped
+
+    def settle(self, frame: Frame) -> None:
+        """Wait for what the stages left to `Frame.fetch`, and do it.
+
+        Raises:
+            StageError: what a stage left to do raised, and the frame is lost.
+            CudaFaultError: CUDA is broken in this process.
+        """
+        try:
+            frame.settle()
+        except Exception as error:
+            names = [stage.name for stage in self.stages]
+            index = names.index(frame._stage) if frame._stage in names else 0
+            raise self._process_error(index, frame, error) from error
 
     def release(self, frame: Frame) -> None:
         """Take the frame's buffers back; later use of ``frame.image`` is an error.
@@ -242,12 +294,12 @@ class Pipeline:
         Raises:
             BufferKeptError: with poisoning on, a stage kept one of them, or the frame's picture.
         """
-        frame.release()
-        if frame is not self._frame:
+        mine = frame is self._frame
+        kept = self._side.release(frame, whole=mine)
+        if not mine:
             return
         self._frame = None
-        kept = self._arena.release()
-        if self._arena.poison:
+        if self.poison:
             self._check_kept(frame, kept)
 
     def configure(self, values: Mapping[str, Mapping[str, Any]]) -> None:
@@ -296,21 +348,13 @@ class Pipeline:
             raise StageError(text, camera=self.camera, stage=name, sequence=None) from error
         if not isinstance(stage, Stage):
             raise TypeError(f"a StageSpec's create must return a Stage, got {stage!r}")
-        self._check_free(stage)
+        check_free(stage, self.camera)
         if any(stage is other for other in self.stages):
             raise ConfigurationError(
                 f"camera {self.camera!r} has the same {type(stage).__name__} instance twice: make "
                 "two, or give the class"
             )
         return stage
-
-    def _check_free(self, stage: Stage) -> None:
-        if stage._running:
-            raise ConfigurationError(
-                f"camera {self.camera!r}: this {type(stage).__name__} instance runs already, for "
-                f"camera {stage.camera!r}: a stage belongs to one camera; give each its own "
-                "instance, or the class"
-            )
 
     def _entry(
         self, stage: Stage, spec: StageSpec, statistics: StageStatistics
@@ -341,7 +385,7 @@ class Pipeline:
         finally:
             self.active = -1
         if inspect.iscoroutine(value):
-            raise _returned(self.stages[index], value, hook.__name__)
+            raise returned_value(self.stages[index], value, hook.__name__)
 
     def _tell(self, index: int, names: frozenset[str]) -> None:
         """Let a stage know that parameters have changed, if it is started."""
@@ -396,12 +440,22 @@ class Pipeline:
                 interrupt = error
             stage._running = False
         self._caller.close()
+        self._side.close()
         if interrupt is not None:
             raise interrupt
         return failures
 
     def _process_error(self, index: int, frame: Frame, error: Exception) -> StageError:
-        """Count an error of ``process``, and return it as what the caller gets."""
+        """Count an error of ``process``, and return it as what the caller gets.
+
+        Raises:
+            CudaFaultError: it means that CUDA is broken in this process.
+        """
+        from edgevision.cuda import fault
+
+        if fault.kind_of(error) == "fault":
+            where = f"camera {self.camera!r}, stage {self.stages[index].name!r}"
+            raise fault.translated(error, f"{where}, frame {frame.sequence}") from error
         statistics, spec = self.statistics[index], self.specs[index]
         statistics.count_error(error)
         statistics.consecutive_errors += 1
@@ -434,37 +488,4 @@ class Pipeline:
         # Until an error is forgotten its traceback holds the stage's variables, which is no fault.
         if failed or not (owners or picture):
             return
-        if owners:
-            what = f"stage {', '.join(sorted(set(owners)))} kept a buffer that belongs to the frame"
-        else:
-            name = "a stage" if picture == "?" else f"stage {picture}"
-            what = f"{name} kept the frame's picture, or a part of it"
-        raise BufferKeptError(
-            f"camera {self.camera!r}, frame {frame.sequence}: {what}; copy what must outlive it: "
-            "image.copy()"
-        )
-
-    def _unique_name(self, name: str) -> str:
-        taken = {stage.name for stage in self.stages}
-        if name not in taken:
-            return name
-        number = 2
-        while f"{name}-{number}" in taken:
-            number += 1
-        return f"{name}-{number}"
-
-
-def _returned(stage: Stage, value: Any, hook: str = "process") -> TypeError:
-    name = f"{type(stage).__name__}.{hook}"
-    if inspect.iscoroutine(value):
-        value.close()
-        return TypeError(
-            f"{name} returned a coroutine that nobody waits for: declare it `async def` itself, "
-            "without a plain function around it"
-        )
-    if inspect.isgenerator(value):
-        value.close()
-    return TypeError(
-        f"{name} returned {type(value).__name__}: change the frame and return None "
-        "(frame.image = ... replaces the picture)"
-    )
+        raise kept_error(self.camera, frame.sequence, owners, picture)

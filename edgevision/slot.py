@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from edgevision.cuda.lane import DeviceSlot
     from edgevision.truth import Truth
 
 __all__ = ["Image", "Slot"]
@@ -31,6 +32,8 @@ class Slot:
         truth: what is really in the picture, from a source that knows (``synthetic:``).
         captured_ns: monotonic time at which ``read`` returned; set by the runner.
         sequence: number of the frame; set by the runner.
+        device: the frame's place in device memory, for a camera that runs on CUDA; None for others.
+            A source that decodes on the device puts the frame there and sets ``image`` to None.
     """
 
     image: NDArray[np.uint8] | None = None
@@ -38,3 +41,14 @@ class Slot:
     truth: Truth | None = None
     captured_ns: int = 0
     sequence: int = 0
+    device: DeviceSlot | None = None
+
+    @property
+    def size_wh(self) -> tuple[int, int] | None:
+        """Width and height of the frame in pixels; None if there is none."""
+        if self.image is not None:
+            return self.image.shape[1], self.image.shape[0]
+        if self.device is not None and self.device.mat is not None:
+            width, height = self.device.mat.size()
+            return width, height
+        return None

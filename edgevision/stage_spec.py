@@ -12,7 +12,7 @@ from edgevision.redaction import redact
 from edgevision.stage import Stage
 from edgevision.suggestion import did_you_mean
 
-__all__ = ["OnError", "StageSpec", "StageStatistics"]
+__all__ = ["OnError", "StageSpec", "StageStatistics", "describe"]
 
 OnError = Literal["drop", "retry", "quarantine", "restart"]
 """What happens when a stage raises, see `StageSpec`."""
@@ -92,6 +92,9 @@ class StageStatistics:
             share one entry, so that memory is bounded.
         last_error: the last exception's type and text, without credentials.
         quarantined: True while frames pass it by.
+        uploads: copies that it made from the host to a CUDA device.
+        downloads: copies that it made the other way.
+        copied_bytes: bytes of both.
     """
 
     name: str
@@ -103,6 +106,9 @@ class StageStatistics:
     drops: dict[str, int] = field(default_factory=dict)
     last_error: str = ""
     quarantined: bool = False
+    uploads: int = 0
+    downloads: int = 0
+    copied_bytes: int = 0
 
     @property
     def mean_ms(self) -> float:

@@ -49,6 +49,9 @@ class StageStatus:
         drops: frames it dropped, by reason.
         last_error: type and text of the last exception; credentials are hidden here.
         quarantined: True while frames pass it by.
+        uploads: copies that it made from the host to a CUDA device.
+        downloads: copies that it made the other way.
+        copied_bytes: bytes of both.
     """
 
     name: str
@@ -59,6 +62,9 @@ class StageStatus:
     drops: Mapping[str, int] = field(default_factory=dict)
     last_error: str = ""
     quarantined: bool = False
+    uploads: int = 0
+    downloads: int = 0
+    copied_bytes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drops", _redacted(self.drops))
@@ -95,7 +101,10 @@ class CameraStatus:
         results_waiting: results that the event loop has not taken yet.
         stages: the stages in order.
         stuck_stage: name of the stage that the watchdog found hanging; "" if none.
-        buffers_bytes: image memory that the camera's frames and stages hold, in bytes.
+        buffers_bytes: image memory that the camera's frames and stages hold, in bytes, on host and
+            device.
+        device: where its frames are processed: ``cpu``, ``cuda:0``, ...
+        device_bytes: how much of ``buffers_bytes`` is the device's.
     """
 
     name: str
@@ -116,6 +125,8 @@ class CameraStatus:
     stages: list[StageStatus] = field(default_factory=list)
     stuck_stage: str = ""
     buffers_bytes: int = 0
+    device: str = "cpu"
+    device_bytes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", redact(self.source))

@@ -15,7 +15,7 @@ import cv2
 from edgevision.arena import POISON, Arena
 from edgevision.cuda import cuda_stream
 
-__all__ = ["DeviceArena", "nbytes"]
+__all__ = ["DeviceArena", "nbytes", "poison"]
 
 
 def nbytes(mat: cv2.cuda.GpuMat) -> int:
@@ -52,11 +52,12 @@ class DeviceArena(Arena):
         """Take all buffers back. Return the owners (stages) of those that somebody kept."""
         if self.poison:
             for position in range(len(self._used)):
-                _poison(self._used[position][1])
+                poison(self._used[position][1])
         return super().release()
 
 
-def _poison(buffer: Any) -> None:
+def poison(buffer: Any) -> None:
+    """Overwrite an image in device memory with `POISON`, on the current stream."""
     if not isinstance(buffer, cv2.cuda.GpuMat) or buffer.empty():
         return
     value = (float(POISON),) * 4

@@ -20,6 +20,9 @@ _INTEGRATED = 18
 _COMPUTE_MODE = 20
 _MAJOR = 75
 _MINOR = 76
+# cuda.h, CU_MEMHOSTALLOC_PORTABLE and CU_MEMHOSTALLOC_DEVICEMAP.
+_PORTABLE = 1
+_DEVICE_MAP = 2
 
 
 class DriverError(Exception):
@@ -126,6 +129,25 @@ class Driver:
         if nvml.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)):
             return None
         return int(memory.free)
+
+    def allocate_mapped(self, nbytes: int) -> int:
+        """Return the address of host memory that the calling thread's device addresses, too."""
+        address = ctypes.c_void_p()
+        flags = _PORTABLE | _DEVICE_MAP
+        self._check("cuMemHostAlloc", ctypes.byref(address), ctypes.c_size_t(nbytes), flags)
+        return int(address.value or 0)
+
+    def device_pointer(self, address: int) -> int:
+        """Return where the calling thread's device finds memory of `allocate_mapped`."""
+        pointer = ctypes.c_ulonglong()
+        self._check(
+            "cuMemHostGetDevicePointer_v2", ctypes.byref(pointer), ctypes.c_void_p(address), 0
+        )
+        return int(pointer.value)
+
+    def free_mapped(self, address: int) -> None:
+        """Free memory of `allocate_mapped`; harmless when the driver has gone."""
+        self._library.cuMemFreeHost(ctypes.c_void_p(address))
 
     def _start_nvml(self) -> Any:
         if not self._nvml_ready:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgevision.errors import StageError
 from edgevision.pipeline import Pipeline
@@ -20,6 +20,9 @@ from edgevision.runner.state import CameraState
 from edgevision.runner.worker import FrameTap, Worker
 from edgevision.slot import Slot
 from edgevision.status import CameraStatus, StageStatus
+
+if TYPE_CHECKING:
+    from edgevision.cuda.lane import Lane
 
 __all__ = ["Camera"]
 
@@ -69,6 +72,7 @@ class Camera:
         self.state = CameraState(spec.name)
         self._queues = SlotQueues(max(1, spec.queue_size or _QUEUE_SIZE[policy]))
         self._outlet = Outlet(self._loop, _RESULTS, policy, self.ledger)
+        self.where, self._lane = _place(spec, self._queues.size + 2)
         self._capture = self._make_capture(source)
         self.worker = self._worker = Worker(
             spec,
@@ -79,6 +83,7 @@ class Camera:
             self._loop,
             tap,
             lambda: self._from_thread(self._worker_ended),
+            self._lane,
         )
         self._capture_done = asyncio.Event()
         self._worker_done = asyncio.Event()
@@ -142,6 +147,8 @@ class Camera:
             self._delivery.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._delivery
+        if self._lane is not None and self._worker_done.is_set() and self._capture_done.is_set():
+            self._lane.close()
         if self.state.name not in ("failed", "ended"):
             self.state.set("stopped")
 
@@ -218,7 +225,8 @@ class Camera:
         """Return what the camera is doing and has done."""
         accounts = self.ledger.snapshot()
         latencies = self._worker.latencies_ms()
-        pipeline = self._worker.pipeline
+        pipeline, lane = self._worker.pipeline, self._lane
+        device_bytes, host_bytes = _bytes_of(pipeline, lane)
         stages = [
             StageStatus(
                 name=s.name,
@@ -229,6 +237,9 @@ class Camera:
                 drops=dict(s.drops),
                 last_error=s.last_error,
                 quarantined=s.quarantined,
+                uploads=s.uploads,
+                downloads=s.downloads,
+                copied_bytes=s.copied_bytes,
             )
             for s in (pipeline.statistics if pipeline is not None else ())
         ]
@@ -250,7 +261,9 @@ class Camera:
             results_waiting=len(self._outlet),
             stages=stages,
             stuck_stage=self._stuck_stage,
-            buffers_bytes=pipeline.nbytes if pipeline is not None else 0,
+            buffers_bytes=device_bytes + host_bytes,
+            device="cpu" if lane is None else f"cuda:{lane.index}",
+            device_bytes=device_bytes,
         )
 
     async def _deliver_all(self) -> None:
@@ -285,6 +298,7 @@ class Camera:
             self.state,
             lambda: self._from_thread(self._capture_ended),
             sequence,
+            self._lane,
         )
 
     def _capture_ended(self) -> None:
@@ -366,3 +380,27 @@ async def _within(limit_s: float, event: asyncio.Event) -> bool:
     with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
         await asyncio.wait_for(event.wait(), max(0.0, limit_s))
     return event.is_set()
+
+
+def _place(spec: CameraSpec, slots: int) -> tuple[str, Lane | None]:
+    """Say where a camera's frames are processed, and return its lane if it is a CUDA device."""
+    if spec.device == "cpu":
+        return "the CPU", None
+    from edgevision.cuda.choice import choose
+
+    chosen = choose(spec.device)
+    if chosen.device is None:
+        return str(chosen), None
+    from edgevision.cuda.lane import Lane
+
+    device = chosen.device
+    return str(chosen), Lane(device.index, camera=spec.name, frames=slots, mapped=device.integrated)
+
+
+def _bytes_of(pipeline: Pipeline | None, lane: Lane | None) -> tuple[int, int]:
+    """Return the image memory of a camera on the device and on the host."""
+    on_device, on_host = (0, 0) if lane is None else (lane.device_bytes, lane.pinned_bytes)
+    if pipeline is not None:
+        on_device += pipeline.device_nbytes
+        on_host += pipeline.nbytes
+    return on_device, on_host

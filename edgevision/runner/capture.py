@@ -7,9 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from edgevision.errors import (
     ConfigurationError,
+    CudaFaultError,
+    CudaUnavailableError,
     SourceError,
     SourceTruncatedError,
     SourceUnavailableError,
@@ -21,6 +24,9 @@ from edgevision.runner.spec import CameraSpec, Policy
 from edgevision.runner.state import CameraState
 from edgevision.slot import Slot
 from edgevision.sources.source import Source
+
+if TYPE_CHECKING:
+    from edgevision.cuda.lane import Lane
 
 __all__ = ["WAKE", "Capture", "SlotQueues"]
 
@@ -77,6 +83,7 @@ class Capture:
         state: told what the source is doing.
         ended: called once from the thread when there will be no more frames.
         sequence: number of the last frame captured so far.
+        lane: the camera's lane on a CUDA device, to which frames are uploaded; None on the CPU.
     """
 
     def __init__(
@@ -89,8 +96,10 @@ class Capture:
         state: CameraState,
         ended: Callable[[], None],
         sequence: int = 0,
+        lane: Lane | None = None,
     ) -> None:
         self._spec = spec
+        self._lane = lane
         self._source = source
         self._policy = policy
         self._queues = queues
@@ -158,6 +167,8 @@ class Capture:
 
     def _run(self) -> None:
         try:
+            if self._lane is not None:
+                self._lane.enter()
             while not self._stop.is_set():
                 self._live_since_s = None
                 self._resumed.wait()
@@ -194,7 +205,12 @@ class Capture:
             self._read_all()
         except SourceUnavailableError as error:
             return redact(str(error))
-        except (ConfigurationError, SourceTruncatedError) as error:
+        except (
+            ConfigurationError,
+            CudaFaultError,
+            CudaUnavailableError,
+            SourceTruncatedError,
+        ) as error:
             self._fail(error)
             return None
         except SourceError as error:
@@ -215,7 +231,7 @@ class Capture:
     def _read_all(self) -> None:
         """Read frames into slots until the source ends or the thread is to stop."""
         source, queues, ledger = self._source, self._queues, self._ledger
-        latest = self._policy == "latest"
+        latest, lane = self._policy == "latest", self._lane
         while not self._stop.is_set():
             slot = queues.free.get()
             if slot is None or self._paused:
@@ -227,14 +243,19 @@ class Capture:
                 continue
             slot.captured_at_s = 0.0
             slot.truth = None
-            self.waiting_since_ns = time.monotonic_ns()
             try:
+                if lane is not None:
+                    lane.prepare(slot)
+                self.waiting_since_ns = time.monotonic_ns()
                 more = source.read(slot)
+                self.waiting_since_ns = 0
+                size_wh = slot.size_wh
+                if more and lane is not None:
+                    lane.send(slot)
             except BaseException:
                 queues.free.put(slot)
                 raise
-            self.waiting_since_ns = 0
-            if not more or slot.image is None:
+            if not more or size_wh is None:
                 queues.free.put(slot)
                 return
             slot.captured_ns = time.monotonic_ns()
@@ -251,11 +272,10 @@ class Capture:
                 ledger.capture()
                 queues.ready.put(slot)
             if self._state.name != "live":
-                shape = slot.image.shape
-                self._set("live", f"{shape[1]}x{shape[0]}")
+                self._set("live", f"{size_wh[0]}x{size_wh[1]}")
                 if self._live_since_s is None:
                     self._live_since_s = time.monotonic()
-            self.size_wh = (slot.image.shape[1], slot.image.shape[0])
+            self.size_wh = size_wh
             while latest and queues.ready.qsize() > queues.size:
                 oldest = queues.drop_oldest()
                 if oldest is not None:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from edgevision.errors import ConfigurationError
-from edgevision.result import Result
+from edgevision.detections import Detections
+from edgevision.errors import ConfigurationError, CudaFaultError
+from edgevision.redaction import redact
+from edgevision.result import Event, Result
 from edgevision.runner.camera import Camera
 from edgevision.runner.revision import CameraPlan, revise_stages
 from edgevision.runner.spec import CameraSpec
@@ -91,6 +93,7 @@ class Runner:
         self._revised = asyncio.Event()
         self._started_at_s = time.time()
         self._taps: dict[str, PreviewTap] = {}
+        self._said: set[str] = set()
         self._publisher: Publisher | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._stop_requested: asyncio.Event | None = None
@@ -241,7 +244,9 @@ class Runner:
             duration_s: stop after so long.
 
         Returns:
-            0, or 1 if a camera has failed; `failures` says which and why.
+            0, or 1 if a camera has failed; `failures` says which and why. 75 if CUDA is broken in
+            this process: no camera can use it any more, so all are stopped, and whoever started
+            the process is to start it again.
         """
         return asyncio.run(self.run_async(duration_s=duration_s))
 
@@ -269,6 +274,8 @@ class Runner:
             await self.stop()
             for number in signals:
                 loop.remove_signal_handler(number)
+        if any(isinstance(error, CudaFaultError) for error in self.failures.values()):
+            return CudaFaultError.EXIT_CODE
         return 1 if self.failures else 0
 
     def status(self) -> RunnerStatus:
@@ -296,6 +303,9 @@ class Runner:
         return Camera(spec, self._deliver, tap)
 
     def _start_camera(self, camera: Camera, *, paused: bool = False) -> None:
+        if camera.where not in self._said:
+            self._said.add(camera.where)
+            _log.info("camera %s: pictures are processed on %s", camera.name, camera.where)
         self.cameras[camera.name] = camera
         if camera.tap is not None:
             self._taps[camera.name] = cast("PreviewTap", camera.tap)
@@ -367,7 +377,23 @@ class Runner:
         while True:
             for camera in list(self.cameras.values()):
                 camera.check()
+            broken = [c for c in self.cameras.values() if isinstance(c.error, CudaFaultError)]
+            if broken and self._stop_requested is not None and not self._stop_requested.is_set():
+                await self._give_up(broken[0])
             await asyncio.sleep(_CHECK_INTERVAL_S)
+
+    async def _give_up(self, camera: Camera) -> None:
+        """Stop everything after a fault that only another process can get over, and say so."""
+        text, code = redact(str(camera.error)), CudaFaultError.EXIT_CODE
+        _log.critical("%s; stopping all cameras, exit code %d", text, code)
+        event = Event("fault", {"fault": "cuda", "detail": text, "exit_code": code})
+        # What the stages had of the frame is lost; the message says which frame it was.
+        size_wh = camera.status().size_wh or (1, 1)
+        sequence = camera.worker.sequence
+        nothing = Detections.empty()
+        result = Result(camera.name, sequence, time.time(), size_wh, nothing, events=[event])
+        await self._deliver(result)
+        self.request_stop()
 
 
 def _state_of(camera: Camera) -> str:

@@ -36,6 +36,10 @@ class CameraSpec:
         longest_retry_s: the wait doubles up to this.
         stage_timeout_s: a stage that runs longer is reported by name as stuck.
         poison: overwrite released frame buffers and report stages that kept one.
+        device: where the pictures are processed: ``cpu``, ``cuda``, ``cuda:1`` and so on, or
+            ``auto``: CUDA where there is a device that OpenCV can use, the CPU elsewhere.
+        max_copies: copies between host and device that the stages may make of one frame; the stage
+            that makes one more fails. None for no bound.
     """
 
     name: str
@@ -49,3 +53,5 @@ class CameraSpec:
     longest_retry_s: float = 5.0
     stage_timeout_s: float = 10.0
     poison: bool = False
+    device: str = "auto"
+    max_copies: int | None = None

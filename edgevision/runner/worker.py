@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgevision.errors import BufferKeptError, ConfigurationError, StageError
 from edgevision.frame import Frame
@@ -21,6 +21,9 @@ from edgevision.runner.ledger import Ledger
 from edgevision.runner.outlet import Outlet
 from edgevision.runner.spec import CameraSpec, Policy
 from edgevision.slot import Slot
+
+if TYPE_CHECKING:
+    from edgevision.cuda.lane import Lane
 
 __all__ = ["FrameTap", "Worker"]
 
@@ -52,6 +55,8 @@ class Worker:
         loop: event loop on which ``async def`` hooks run.
         tap: sees each processed frame, for the preview.
         ended: called from the thread when it ends.
+        lane: the camera's lane on a CUDA device; None on the CPU. What the stages leave to
+            `Frame.fetch` is done when the next frame is launched, or when none waits.
     """
 
     def __init__(
@@ -64,8 +69,12 @@ class Worker:
         loop: asyncio.AbstractEventLoop,
         tap: FrameTap | None,
         ended: Callable[[], None],
+        lane: Lane | None = None,
     ) -> None:
         self._spec = spec
+        self._lane = lane
+        # Launched, and not finished: the frame, its pipeline and the size of its picture.
+        self._flying: tuple[Frame, Pipeline, tuple[int, int]] | None = None
         self._ended = ended
         self._stages: Sequence[Any] = spec.stages
         self._policy = policy
@@ -190,12 +199,18 @@ class Worker:
 
     def _run(self) -> None:
         try:
+            if self._lane is not None:
+                self._lane.enter()
             if self._start_pipeline():
                 self._process_all()
+                self._land()
         except Exception as error:
             _log.error("camera %s has failed: %s: %s", self._spec.name, type(error).__name__, error)
             self.error = error
         finally:
+            if self._flying is not None:
+                self._flying = None
+                self._ledger.drop_working("error")
             for pipeline in (self.pipeline, self._parked):
                 if pipeline is not None:
                     self._stop_pipeline(pipeline)
@@ -209,8 +224,11 @@ class Worker:
     def _process_all(self) -> None:
         ready = self._queues.ready
         while True:
+            if self._flying is not None and (self._commands or ready.empty()):
+                self._land()
             item = ready.get()
             while self._commands:
+                self._land()
                 self._run_command()
             if not isinstance(item, Slot):
                 if self._quit.is_set() or (self._finish.is_set() and ready.empty()):
@@ -249,7 +267,7 @@ class Worker:
     def _process(self, slot: Slot) -> None:
         """Run the stages on one frame, which the ledger counts as being worked on."""
         pipeline, ledger = self.pipeline, self._ledger
-        if pipeline is None or slot.image is None:
+        if pipeline is None or slot.size_wh is None:
             raise RuntimeError("a frame without pipeline or image")
         self.sequence = slot.sequence
         frame = Frame(
@@ -259,12 +277,14 @@ class Worker:
             captured_at_s=slot.captured_at_s,
             truth=slot.truth,
             captured_ns=slot.captured_ns,
+            gpu=None if self._lane is None else self._lane.receive(slot),
         )
         try:
-            reason = pipeline.process(frame)
+            reason = pipeline.launch(frame)
         except StageError as error:
             ledger.drop_working(f"error {error.stage}")
             self._release(pipeline, frame, slot)
+            self._land()
             self._report(error)
             self._after_error(error)
             return
@@ -275,10 +295,33 @@ class Worker:
         if reason is not None:
             ledger.drop_working(reason)
             self._release(pipeline, frame, slot)
+            self._land()
             return
         tap = self._tap
         if tap is not None:
             tap.offer(frame)
+        size_wh = frame.size_wh
+        self._release(pipeline, frame, slot)
+        self._land()
+        self._flying = frame, pipeline, size_wh
+        if not frame.pending:
+            self._land()
+
+    def _land(self) -> None:
+        """Finish the frame that was launched last, if there is one, and hand its result over."""
+        if self._flying is None:
+            return
+        frame, pipeline, size_wh = self._flying
+        if frame.pending:
+            try:
+                pipeline.settle(frame)
+            except StageError as error:
+                self._flying = None
+                self._ledger.drop_working(f"error {error.stage}")
+                self._report(error)
+                self._after_error(error)
+                return
+        self._flying = None
         latency_s = frame.age_s()
         self._latency_s[self._delivered % _LATENCIES] = latency_s
         self._delivered += 1
@@ -286,14 +329,13 @@ class Worker:
             frame.camera,
             frame.sequence,
             frame.captured_at_s,
-            frame.size_wh,
+            size_wh,
             frame.detections,
             frame.values,
             frame.events,
             latency_s,
         )
-        self._release(pipeline, frame, slot)
-        ledger.finish()
+        self._ledger.finish()
         self._outlet.put(result)
 
     def _release(self, pipeline: Pipeline, frame: Frame, slot: Slot) -> None:
@@ -301,6 +343,8 @@ class Worker:
             pipeline.release(frame)
         except BufferKeptError as error:
             self._report_once("kept buffer", str(error))
+        if self._lane is not None:
+            self._lane.finish(slot)
         self._queues.free.put(slot)
 
     def _after_error(self, error: StageError) -> None:
@@ -361,6 +405,8 @@ class Worker:
             camera=self._spec.name,
             poison=self._spec.poison,
             loop=self._loop,
+            lane=self._lane,
+            max_copies=self._spec.max_copies,
         )
 
     def _start(self, pipeline: Pipeline) -> None:
