@@ -36,7 +36,8 @@ application = typer.Typer(
     A stage of yours: [bold]edgevision new stage line_counter[/bold]
     """,
     epilog="On a terminal the output is for people, otherwise it is JSON lines; --json and --text "
-    "decide. Exit status: 0 well, 1 a camera failed, 2 a mistake of the caller's.",
+    "decide. Exit status: 0 well, 1 a camera failed, 2 a mistake of the caller's, 75 CUDA is "
+    "broken in this process.",
 )
 new = typer.Typer(no_args_is_help=True, help="Write the first lines of something new.")
 application.add_typer(new, name="new")
@@ -50,6 +51,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Only warnings and errors."
 Duration = Annotated[
     Optional[float],  # noqa: UP045
     typer.Option("--duration-s", min=0, metavar="S", help="Stop after so many seconds."),
+]
+Device = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda or cuda:1; auto: CUDA where OpenCV can use a device, else the CPU.",
+    ),
 ]
 NoWeb = Annotated[bool, typer.Option("--no-web", help="No preview page.")]
 Host = Annotated[
@@ -151,6 +160,7 @@ def run_pipeline(
     stage: Stages = None,
     settings: Settings = None,
     upstream: Upstreams = None,
+    device: Device = None,
     duration_s: Duration = None,
     reload: Reload = False,
     no_web: NoWeb = False,
@@ -175,7 +185,9 @@ def run_pipeline(
     from edgevision.cli.run import RunRequest
     from edgevision.cli.session import RunOptions, Session
 
-    request = RunRequest(pipeline, source or [], stage or [], settings or [], upstream, quiet=quiet)
+    request = RunRequest(
+        pipeline, source or [], stage or [], settings or [], upstream, quiet=quiet, device=device
+    )
     web = False if no_web else None
     options = RunOptions(duration_s, web, host, port, open_browser, reload)
     return Session(request.read, options, Output(as_json, quiet)).run()

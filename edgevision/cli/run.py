@@ -30,6 +30,7 @@ class RunRequest:
         settings: ``STAGE.PARAM=VALUE``.
         upstreams: where messages go instead of where the pipeline says; None: as it says.
         quiet: without a file, no messages are printed.
+        device: where all cameras' pictures are processed; None: as the pipeline says.
     """
 
     pipeline: Path | None
@@ -38,6 +39,7 @@ class RunRequest:
     settings: list[str]
     upstreams: list[str] | None = None
     quiet: bool = False
+    device: str | None = None
 
     def read(self) -> PipelineConfig:
         """Return the pipeline as its files are now.
@@ -55,12 +57,25 @@ class RunRequest:
             if self.stages:
                 raise ConfigurationError(f"--stage goes with --source; {path} has stages already")
             config = load(path, override=override)
+        if self.device is not None:
+            config = self._on_device(config, self.device)
         if self.upstreams is None:
             return config
         # A document of its own, so that what is wrong with an upstream is said in the same words.
         cameras = {"cam": "synthetic:"}
         other = from_mapping({"cameras": cameras, "upstream": self.upstreams})
         return config.model_copy(update={"upstream": other.upstream})
+
+    @staticmethod
+    def _on_device(config: PipelineConfig, device: str) -> PipelineConfig:
+        from edgevision.cuda.choice import check
+
+        check(device)
+        cameras = {
+            name: camera.model_copy(update={"device": None})
+            for name, camera in config.cameras.items()
+        }
+        return config.model_copy(update={"device": device, "cameras": cameras})
 
     def _path(self) -> Path | None:
         if self.pipeline is not None:

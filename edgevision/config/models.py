@@ -33,6 +33,7 @@ NAME_PATTERN = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 _LONGEST_S = 86400.0
+_DEVICE = "^(auto|cpu|cuda(:[0-9]{1,3})?)$"
 
 
 def _in(unit: str) -> dict[str, Any]:
@@ -171,6 +172,13 @@ class CameraConfig(ConfigModel):
     stage_timeout_s: float = Field(default=10.0, gt=0, le=_LONGEST_S, json_schema_extra=_in("s"))
     """A stage that runs longer is reported by name as stuck."""
 
+    device: str | None = Field(default=None, pattern=_DEVICE)
+    """Where this camera's pictures are processed, instead of where those of all cameras are."""
+
+    max_copies: int | None = Field(default=None, ge=0, le=1000, json_schema_extra=_in("copies"))
+    """Copies between host and CUDA device that the stages may make of one frame. The stage that
+    makes one more fails. Default: no bound."""
+
     reconnect: ReconnectConfig = Field(default=ReconnectConfig())
     """How a camera that went away is opened again."""
 
@@ -220,6 +228,10 @@ class PipelineConfig(ConfigModel):
     web: WebConfig | None = Field(default=WebConfig())
     """The preview page; `false` for none."""
 
+    device: str = Field(default="auto", pattern=_DEVICE)
+    """Where pictures are processed: `cpu`, `cuda`, or `cuda:1` for the second device. `auto`: CUDA
+    where OpenCV can use a device, the CPU elsewhere."""
+
     poison: bool = False
     """Overwrite a frame's buffers once it is done, and report stages that kept one. Slower; for
     finding mistakes."""
@@ -259,6 +271,8 @@ class PipelineConfig(ConfigModel):
                 longest_retry_s=camera.reconnect.longest_s,
                 stage_timeout_s=camera.stage_timeout_s,
                 poison=self.poison,
+                device=camera.device or self.device,
+                max_copies=camera.max_copies,
             )
             for name, camera in self.cameras.items()
         ]

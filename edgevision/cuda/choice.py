@@ -9,10 +9,9 @@ from functools import cache
 from edgevision.cuda.probe import Device, Status, require, status
 from edgevision.errors import ConfigurationError, CudaUnavailableError
 
-__all__ = ["PATTERN", "Choice", "choose"]
+__all__ = ["Choice", "check", "choose"]
 
-PATTERN = r"^(auto|cpu|cuda(:\d{1,3})?)$"
-"""What a device may be called."""
+_NAME = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,16 @@ class Choice:
         return f"CUDA device {self.device.index} ({self.device.name}, {memory:.0f} GiB)"
 
 
+def check(device: str) -> None:
+    """Refuse what is no name of a device.
+
+    Raises:
+        ConfigurationError: the message says which there are.
+    """
+    if not _NAME.fullmatch(device):
+        raise ConfigurationError(f"a device is auto, cpu, cuda or cuda:N, got {device!r}")
+
+
 def choose(device: str, *, now: Status | None = None) -> Choice:
     """Return the device of that name, once used.
 
@@ -47,8 +56,7 @@ def choose(device: str, *, now: Status | None = None) -> Choice:
             missing and what to do about it.
         ConfigurationError: the name is none of these.
     """
-    if not re.match(PATTERN, device):
-        raise ConfigurationError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+    check(device)
     if device == "cpu":
         return Choice(None)
     found = _status() if now is None else now

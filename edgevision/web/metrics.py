@@ -115,6 +115,13 @@ def _stuck(snapshot: Snapshot) -> Iterator[Sample]:
             yield (camera.name, stage.name), float(stage.name == camera.stuck_stage)
 
 
+def _copies(snapshot: Snapshot) -> Iterator[Sample]:
+    for camera in snapshot.status.cameras:
+        for stage in camera.stages:
+            yield (camera.name, stage.name, "upload"), stage.uploads
+            yield (camera.name, stage.name, "download"), stage.downloads
+
+
 def _seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
@@ -213,6 +220,27 @@ METRICS: tuple[Definition, ...] = (
         _CAMERA,
         "Image memory that the camera's frames and stages hold.",
         _cameras(lambda camera: camera.buffers_bytes),
+    ),
+    Definition(
+        "edgevision_device_bytes",
+        "gauge",
+        _CAMERA,
+        "How much of edgevision_buffers_bytes is memory of a CUDA device.",
+        _cameras(lambda camera: camera.device_bytes),
+    ),
+    Definition(
+        "edgevision_stage_copies_total",
+        "counter",
+        ("camera", "stage", "direction"),
+        "Copies between host and CUDA device that the stage made, by direction.",
+        _copies,
+    ),
+    Definition(
+        "edgevision_stage_copied_bytes_total",
+        "counter",
+        _STAGE,
+        "Bytes of these copies.",
+        _stages(lambda stage: stage.copied_bytes),
     ),
     Definition(
         "edgevision_stage_frames_total",
