@@ -6,8 +6,8 @@
   `edgevision.testing.scripted`.
 - `MjpegCamera`, `RtspCamera`: real network cameras on 127.0.0.1.
 - `CollectingUpstream`: takes messages, and fails when a test says so.
-- `HubStandIn`, `WorkloadStandIn`: edgeHub and the workload API on this machine, for a module with the
-  real SDK (`edgevision.testing.hub`; needs the extra ``testing``).
+- `HubStandIn`, `WorkloadStandIn`: edgeHub and the workload API on this machine, for a module with
+  the real SDK (`edgevision.testing.hub`; needs the extra ``testing``).
 
 A name is imported when it is asked for.
 """

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from edgevision.testing.hub.faults import EndKind, Faults
 from edgevision.testing.hub.hub import DEVICE, HubModule, HubStandIn
-from edgevision.testing.hub.identity import HUB_NAME, Identities
+from edgevision.testing.hub.identity import HUB_NAME, Identities, Identity
 from edgevision.testing.hub.message import HubEvent, HubMessage, MethodResult
+from edgevision.testing.hub.route import RouteError
 from edgevision.testing.hub.twin import TwinError
 from edgevision.testing.hub.workload import WorkloadStandIn
 
@@ -31,7 +32,9 @@ __all__ = [
     "HubModule",
     "HubStandIn",
     "Identities",
+    "Identity",
     "MethodResult",
+    "RouteError",
     "TwinError",
     "WorkloadStandIn",
 ]

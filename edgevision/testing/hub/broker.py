@@ -22,6 +22,7 @@ from edgevision.testing.hub.message import (
 )
 from edgevision.testing.hub.packet import Connect, PacketError, Publish
 from edgevision.testing.hub.record import Record
+from edgevision.testing.hub.route import UPSTREAM, Route, Sink
 from edgevision.testing.hub.session import Session
 from edgevision.testing.hub.twin import StoredTwin
 
@@ -69,6 +70,11 @@ class Broker:
         record: where messages and events go.
         faults: the switches.
         clock: the hub's time, UTC seconds since 1970.
+
+    Attributes:
+        routes: where messages of modules go.
+        twins: by client id.
+        empty: set while there is no connection.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class Broker:
         self.loop = loop
         self.faults = faults
         self.connections: set[Connection] = set()
+        self.routes: tuple[Route, ...] = ()
         self.twins: dict[str, StoredTwin] = {}
         self._sessions: dict[str, Session] = {}
         self._identities = identities
@@ -219,8 +226,27 @@ class Broker:
             dup=packet.dup,
             number=self._record.taken + 1,
         )
-        self._record.add_message(message)
+        self._follow_routes(identity, message)
         return _nothing
+
+    def _follow_routes(self, sender: Identity, message: HubMessage) -> None:
+        """Bring a message to each sink once; one that no route takes is dropped, as at edgeHub."""
+        sinks = dict.fromkeys(route.sink for route in self.routes if route.takes(message))
+        if not sinks:
+            self._record.unrouted += 1
+            self.tell("unrouted", sender, id=message.id, output=message.output)
+        for sink in sinks:
+            if sink == UPSTREAM:
+                self._record.add_message(message)
+            else:
+                self._to_input(sink, message)
+
+    def _to_input(self, sink: Sink, message: HubMessage) -> None:
+        receiver = self._identities.register(message.device, sink.module)
+        kept = {name: value for name, value in message.system.items() if name != "$.on"}
+        sender = {"$.cdid": message.device, "$.cmid": message.module}
+        properties = {**kept, **sender, **message.properties}
+        self.send_input(receiver, sink.input, message.body, properties)
 
     def _twin_answer(
         self, session: Session, topic: str, answer: Callable[[], tuple[int, str, bytes]]

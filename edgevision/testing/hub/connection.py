@@ -34,6 +34,7 @@ __all__ = ["Connection"]
 
 _READ_AHEAD_BYTES = 524_288
 _CONNECT_LIMIT_S = 30.0
+_END_LIMIT_S = 1.0
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -101,9 +102,13 @@ class Connection(asyncio.Protocol):
             return
         self._closing = True
         self._reason = reason
+        if self._timer is not None:
+            self._timer.cancel()
         if how == "tls":
             self._flush()
             transport.close()
+            # The client is given a moment for its side of the end.
+            self._timer = self._broker.loop.call_later(_END_LIMIT_S, transport.abort)
             return
         if how == "reset":
             connected: socket.socket = transport.get_extra_info("socket")

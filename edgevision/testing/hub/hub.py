@@ -18,19 +18,23 @@ from edgevision.testing.hub.listener import Listener, bind
 from edgevision.testing.hub.loop_thread import LoopThread
 from edgevision.testing.hub.message import HubEvent, HubMessage, MethodResult
 from edgevision.testing.hub.record import Record
+from edgevision.testing.hub.route import parse_routes
 from edgevision.testing.hub.twin import StoredTwin
 from edgevision.testing.hub.workload import WorkloadStandIn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["DEVICE", "MQTT_PORT", "HubModule", "HubStandIn"]
+__all__ = ["ALL_UPSTREAM", "DEVICE", "MQTT_PORT", "HubModule", "HubStandIn"]
 
 DEVICE = "edge-device"
 """The device on which modules are, unless told otherwise."""
 
 MQTT_PORT = 8883
 """The only port to which azure-iot-device connects."""
+
+ALL_UPSTREAM: Mapping[str, str] = {"all": "FROM /messages/* INTO $upstream"}
+"""The routes of a hub that was not given others."""
 
 _TICK_S = 0.1
 _Value = TypeVar("_Value")
@@ -47,6 +51,8 @@ class HubStandIn:
     Args:
         host: address to listen on; None takes a free one.
         port: see above; another one is for other clients than the SDK. 0 takes a free one.
+        routes: by name, in edgeHub's words (`edgevision.testing.hub.route`); default: every message
+            goes upstream.
         device: where `environment` and `module` put modules, unless told otherwise.
         certificate_names: what the certificate is for, in place of ``host`` and ``localhost``.
         max_messages: so many messages are kept; beyond it the oldest are forgotten.
@@ -59,7 +65,7 @@ class HubStandIn:
             have expired.
 
     Raises:
-        ConfigurationError: trustme is missing, or the address is taken.
+        ConfigurationError: trustme is missing, the address is taken, a route makes no sense.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class HubStandIn:
         *,
         host: str | None = None,
         port: int = MQTT_PORT,
+        routes: Mapping[str, str] = ALL_UPSTREAM,
         device: str = DEVICE,
         certificate_names: Sequence[str] = (),
         max_messages: int = 100_000,
@@ -80,6 +87,7 @@ class HubStandIn:
         self.identities = Identities()
         self.authority = Authority()
         self.workload = WorkloadStandIn(self.identities, self.authority.pem)
+        self._routes = parse_routes(routes)
         self._certificate_names = certificate_names
         self._record = Record(max_messages, max_bytes)
         self._thread = LoopThread("hub stand-in")
@@ -103,6 +111,7 @@ class HubStandIn:
             stack.callback(self._thread.stop)
             loop = self._thread.loop
             broker = Broker(loop, self.identities, self._record, self.faults, self.now_s)
+            broker.routes = self._routes
             if self._broker_ is not None:
                 broker.twins.update(self._broker_.twins)
             listener = Listener(broker, context)
@@ -150,18 +159,23 @@ class HubStandIn:
 
     @property
     def messages(self) -> list[HubMessage]:
-        """The messages that were kept, in the order of their arrival."""
+        """The messages that went upstream and are kept, in the order of their arrival."""
         return self._record.messages
 
     @property
     def message_count(self) -> int:
-        """How many messages came since the beginning."""
+        """How many messages went upstream since the beginning."""
         return self._record.taken
 
     @property
     def forgotten(self) -> int:
         """How many messages were forgotten because there were too many to keep."""
         return self._record.forgotten
+
+    @property
+    def unrouted(self) -> int:
+        """How many messages no route took."""
+        return self._record.unrouted
 
     @property
     def events(self) -> list[HubEvent]:
@@ -201,6 +215,16 @@ class HubStandIn:
         """
         self.wait_for(lambda _: self.message_count >= count, timeout_s)
         return self.messages
+
+    def set_routes(self, routes: Mapping[str, str]) -> None:
+        """Use other routes from the next message on.
+
+        Raises:
+            RouteError: one makes no sense, or is beyond the stand-in; the old ones stay.
+        """
+        self._routes = parse_routes(routes)
+        if self._broker_ is not None:
+            self._broker_.routes = self._routes
 
     # Faults that are an act
 

@@ -49,6 +49,12 @@ class Identity:
         plain = f"{HUB_NAME}/devices/{self.device}/modules/{self.module}"
         return quote(plain, safe="")
 
+    def token(self, expires_s: float) -> str:
+        """Return a shared access signature that is good until then, UTC seconds since 1970."""
+        expiry = str(int(expires_s))
+        signature = quote(self.sign(f"{self.resource}\n{expiry}".encode()), safe="")
+        return f"{_SCHEME}sr={self.resource}&sig={signature}&se={expiry}"
+
     def sign(self, data: bytes) -> str:
         """Return the base64 of the HMAC-SHA256 of ``data``."""
         return base64.b64encode(hmac.new(self.key, data, hashlib.sha256).digest()).decode()

@@ -27,7 +27,7 @@ class HubMessage:
         module: id of the sender.
         received_at_s: hub's time, UTC seconds since 1970.
         dup: True if the packet was marked as a repetition.
-        number: how many messages the hub had taken with this one; the first has 1.
+        number: how many messages had gone upstream with this one; the first has 1.
     """
 
     id: str
@@ -60,8 +60,8 @@ class HubEvent:
         kind: ``connected`` (``session_present``), ``disconnected`` (``reason``), ``refused``
             (``code``, ``reason``), ``subscribed`` and ``unsubscribed`` (``filter``), ``reported``
             and ``desired`` (``patch``, ``version``), ``method`` (``name``, ``status``), ``ignored``
-            (``topic``), ``tls`` (``reason``; a client broke the handshake off), ``listening`` and
-            ``down``.
+            (``topic``), ``unrouted`` (``id``, ``output``), ``tls`` (``reason``; a client broke the
+            handshake off), ``listening`` and ``down``.
         device: "" where it is not known.
         module: "" where it is not known.
         at_s: hub's time, UTC seconds since 1970.

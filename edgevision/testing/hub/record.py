@@ -31,6 +31,7 @@ class Record:
         self._listeners: tuple[Callable[[HubMessage | HubEvent], None], ...] = ()
         self.taken = 0
         self.forgotten = 0
+        self.unrouted = 0
         self.version = 0
 
     def add_message(self, message: HubMessage) -> None:

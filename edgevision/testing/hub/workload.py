@@ -44,6 +44,7 @@ class WorkloadStandIn:
         trust_status: the same for the trust bundle.
         sign_delay_s: answer requests to sign so late.
         sign_digest: answer with this digest in place of the right one, unless it is "".
+        asked: how many requests to sign came.
         signed: how many signatures were given.
     """
 
@@ -57,6 +58,7 @@ class WorkloadStandIn:
         self.trust_status = 200
         self.sign_delay_s = 0.0
         self.sign_digest = ""
+        self.asked = 0
         self.signed = 0
         self._thread = LoopThread("workload stand-in")
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -154,6 +156,7 @@ class WorkloadStandIn:
     async def _sign(self, request: web.Request) -> web.Response:
         from aiohttp import web
 
+        self.asked += 1
         if self.sign_delay_s:
             await asyncio.sleep(self.sign_delay_s)
         if self.sign_status != 200:
