@@ -8,13 +8,13 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from edgevision.upstream.message import Message
 from edgevision.upstream.outbox.age import AgeClock
 from edgevision.upstream.outbox.batch import OpenBatch
 from edgevision.upstream.outbox.bounds import Bounds
+from edgevision.upstream.outbox.camera import ALL, CameraQueue
 from edgevision.upstream.outbox.damage import salvage, set_aside
 from edgevision.upstream.outbox.packet import (
     DropReason,
@@ -38,29 +38,11 @@ _log = logging.getLogger("edgevision.upstream.outbox")
 Outcome = Literal["stored", "duplicate", "dropped", "wait"]
 """What became of a message that was put; ``wait``: there is no room for it yet."""
 
-_KEEP_CLOCK_EVERY_S = 10.0
+_KEEP_CLOCKALL_S = 10.0
 _DROP_MESSAGES = 256
 _MOST_DROPPED = 2048
 _COMPACT_PAGES = 256
 _GROUP_PAGES = 4
-_EVERY = 1 << 62
-
-
-@dataclass(slots=True)
-class _Camera:
-    """One camera's messages.
-
-    Attributes:
-        count: messages in the file.
-        last: number of its newest packet.
-        cursor: number of the packet handed out last.
-        open: the newest packet while messages may join it.
-    """
-
-    count: int = 0
-    last: int = 0
-    cursor: int = 0
-    open: OpenBatch | None = None
 
 
 class Keeper:
@@ -85,7 +67,7 @@ class Keeper:
         self._store = Store(bounds.path, max_bytes=bounds.max_bytes, fsync=bounds.fsync)
         self._clock = AgeClock(monotonic=monotonic, wall=wall)
         self._clock_kept_s = -math.inf
-        self._cameras: dict[str, _Camera] = {}
+        self._cameras: dict[str, CameraQueue] = {}
         self._out: dict[tuple[str, int], StoredPacket] = {}
         self._removals: dict[tuple[str, int], tuple[int, int]] = {}
         self._next_seq = 1
@@ -152,7 +134,7 @@ class Keeper:
             sqlite3.Error: nothing has changed.
         """
         outcomes: list[Outcome] = []
-        cameras: dict[str, _Camera] = {}
+        cameras: dict[str, CameraQueue] = {}
         dropped: list[tuple[str, int, int, int]] = []
         removals = list(self._removals)
         with self._store.transaction(durable=True):
@@ -178,18 +160,16 @@ class Keeper:
                 seq += 1
                 outcomes.append("stored")
             self._store.insert(rows)
-            if now_s - self._clock_kept_s > _KEEP_CLOCK_EVERY_S:
+            if now_s - self._clock_kept_s > _KEEP_CLOCKALL_S:
                 self._store.keep_clock(self._clock.kept())
                 self._clock_kept_s = now_s
         self._next_seq = seq
         self._removed(removals)
         self._drop(dropped, "full")
         for name, camera in cameras.items():
-            mine = self._cameras.get(name)
-            cursor = mine.cursor if mine else 0
-            self._cameras[name] = _Camera(
-                (mine.count if mine else 0) + camera.count, camera.last, cursor, camera.open
-            )
+            mine = self._cameras.setdefault(name, CameraQueue())
+            mine.count += camera.count
+            mine.last, mine.open = camera.last, camera.open
         self._stored += len(rows)
         self._waiting += len(rows)
         self._bytes += sum(len(row[8]) for row in rows)
@@ -204,49 +184,51 @@ class Keeper:
         """Count messages that were never stored."""
         self._dropped[reason] += count
 
-    def take(self, limit: int, skip: Collection[str] = (), *, flush: bool = False) -> Taken:
+    def take(
+        self, limit: int, skip: Collection[tuple[str, bool]] = (), *, flush: bool = False
+    ) -> Taken:
         """Hand out up to ``limit`` packets, each once, fairly from camera to camera.
 
         Args:
             limit: most packets.
-            skip: cameras of which none is wanted.
+            skip: cameras, each with whether its live part is meant, of which none is wanted.
             flush: hand out batches that have not waited for long enough, too.
         """
-        now_s = self._monotonic()
         due_in_s: float | None = None
-        befores: dict[str, int] = {}
+        befores: dict[tuple[str, bool], int] = {}
         for name, camera in self._cameras.items():
-            if name in skip or camera.last <= camera.cursor:
-                continue
-            batch, bound = camera.open, _EVERY
-            if batch is not None and batch.number > camera.cursor:
-                left_s = batch.opened_s + self._bounds.batching.linger_s - now_s
-                full = batch.count >= self._bounds.batching.max_messages
-                if flush or full or left_s <= 0:
-                    camera.open = None
-                else:
-                    bound = batch.number
-                    due_in_s = left_s if due_in_s is None else min(due_in_s, left_s)
-            if bound - 1 > camera.cursor:
-                befores[name] = bound
-        cursors = {name: self._cameras[name].cursor for name in befores}
+            before, wait_s = self._ripe_before(camera, flush=flush)
+            if wait_s is not None:
+                due_in_s = wait_s if due_in_s is None else min(due_in_s, wait_s)
+            ends = {False: min(before, camera.parted_at + 1), True: before}
+            for live, end in ends.items():
+                cursor = camera.cursor_of(live)
+                if (name, live) not in skip and cursor < min(end - 1, camera.last):
+                    befores[name, live] = end
+        cursors = {key: self._cameras[key[0]].cursor_of(key[1]) for key in befores}
         packets: list[StoredPacket] = []
         try:
             more = self._hand_out_fairly(befores, limit, packets)
         except sqlite3.Error:
-            for name, cursor in cursors.items():  # whoever asked gets nothing of it
-                self._cameras[name].cursor = cursor
+            for (name, live), cursor in cursors.items():  # whoever asked gets nothing of it
+                self._cameras[name].move(live, cursor)
             for packet in packets:
                 self._out.pop(packet.key, None)
             raise
         return Taken(packets, more, due_in_s)
 
-    def rewind(self) -> None:
-        """Hand everything out again that is not done with, batches as they are."""
+    def rewind(self, *, part: bool = False) -> None:
+        """Hand everything out again that is not done with, batches as they are.
+
+        Args:
+            part: what is there now is backlog, what comes is live; the two are handed out side by
+                side.
+        """
         self._out.clear()
         for camera in self._cameras.values():
             camera.cursor = 0
             camera.open = None
+            camera.parted_at = camera.live = camera.last if part else ALL
 
     def done(self, packet: StoredPacket) -> None:
         """Take note that the hub has ``packet``; `settle` or `add` deletes it."""
@@ -265,12 +247,12 @@ class Keeper:
         with self._store.transaction(durable=False):
             self._store.split(packet.camera, packet.number)
         camera = self._cameras[packet.camera]
-        camera.cursor = packet.number - 1
+        camera.move(packet.live, packet.number - 1)
         camera.open = None
-        camera.last = max(camera.last, self._next_seq - 1)
-        for key in [key for key in self._out if key[0] == packet.camera]:
-            if key[1] >= packet.number:
-                del self._out[key]
+        camera.last = self._next_seq - 1
+        for other in [other for other in self._out.values() if other.stream == packet.stream]:
+            if other.number >= packet.number:
+                del self._out[other.key]
 
     def settle(self) -> None:
         """Delete what is done with."""
@@ -334,8 +316,8 @@ class Keeper:
         overhead_bytes: int,
         seq: int,
         now_s: float,
-        planned: dict[str, _Camera],
-    ) -> tuple[Row, _Camera]:
+        planned: dict[str, CameraQueue],
+    ) -> tuple[Row, CameraQueue]:
         """Return a message's row, and what its camera's state is with it (counting from here)."""
         before = planned.get(message.camera)
         batching = self._bounds.batching
@@ -358,38 +340,52 @@ class Keeper:
             now_s,
             message.encode(),
         )
-        return row, _Camera((before.count if before else 0) + 1, packet, 0, batch)
+        return row, CameraQueue((before.count if before else 0) + 1, packet, 0, batch)
+
+    def _ripe_before(self, camera: CameraQueue, *, flush: bool) -> tuple[int, float | None]:
+        """Return below which number packets may be handed out, and for how long that holds."""
+        batch = camera.open
+        if batch is None or batch.number <= camera.cursor_of(batch.number > camera.parted_at):
+            return ALL, None
+        left_s = batch.opened_s + self._bounds.batching.linger_s - self._monotonic()
+        if flush or left_s <= 0 or batch.count >= self._bounds.batching.max_messages:
+            camera.open = None
+            return ALL, None
+        return batch.number, left_s
 
     def _hand_out_fairly(
-        self, befores: dict[str, int], limit: int, packets: list[StoredPacket]
+        self, befores: dict[tuple[str, bool], int], limit: int, packets: list[StoredPacket]
     ) -> bool:
         """Hand out packets of the cameras in turn; return whether there may be more."""
-        names = sorted(befores)
-        self._turn = self._turn % len(names) if names else 0
-        names = names[self._turn :] + names[: self._turn]
-        while names and len(packets) < limit:
-            share = max(1, (limit - len(packets)) // len(names))
-            for name in list(names):
+        keys = sorted(befores)
+        self._turn = self._turn % len(keys) if keys else 0
+        keys = keys[self._turn :] + keys[: self._turn]
+        while keys and len(packets) < limit:
+            share = max(1, (limit - len(packets)) // len(keys))
+            for key in list(keys):
                 wanted = min(share, limit - len(packets))
                 if not wanted:
                     break
-                found = self._hand_out(name, befores[name], wanted)
+                found = self._hand_out(key, befores[key], wanted)
                 packets += found
                 if len(found) < wanted:
-                    names.remove(name)
+                    keys.remove(key)
                 else:
                     self._turn += 1
-        return bool(names)
+        return bool(keys)
 
-    def _hand_out(self, name: str, before: int, limit: int) -> list[StoredPacket]:
+    def _hand_out(self, key: tuple[str, bool], before: int, limit: int) -> list[StoredPacket]:
+        name, live = key
         camera = self._cameras[name]
         wanted: list[StoredPacket] = []
         while len(wanted) < limit:
-            found = self._store.take(name, camera.cursor, before, limit - len(wanted))
+            cursor = camera.cursor_of(live)
+            found = self._store.take(name, cursor, before, limit - len(wanted), live=live)
             if not found:
-                camera.last = camera.cursor if before == _EVERY else camera.last
+                # Nothing below the end: what was there has been dropped meanwhile.
+                camera.move(live, max(cursor, min(before - 1, camera.last)))
                 break
-            camera.cursor = found[-1].number
+            camera.move(live, found[-1].number)
             wanted += [packet for packet in found if packet.key not in self._removals]
         self._out.update((packet.key, packet) for packet in wanted)
         return wanted
@@ -446,10 +442,10 @@ class Keeper:
     def _adopt(self, backlog: Backlog) -> None:
         """Take over what a file holds; what was handed out stays so."""
         before = self._cameras
-        self._cameras = {
-            name: _Camera(count, last, before[name].cursor if name in before else 0)
-            for name, (count, last) in backlog.cameras.items()
-        }
+        self._cameras = {}
+        for name, (count, last) in backlog.cameras.items():
+            camera = self._cameras[name] = before.get(name, CameraQueue())
+            camera.count, camera.last, camera.open = count, last, None
         self._waiting, self._bytes = backlog.waiting, backlog.bytes
         self._next_seq = max(self._next_seq, backlog.last_seq + 1)
         if backlog.newest_s > self._clock.now_s():  # the kept clock was lost with a corrupt file

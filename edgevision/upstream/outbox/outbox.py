@@ -167,12 +167,14 @@ class Outbox:
         loop = asyncio.get_running_loop()
         self._worker.listener = None if callback is None else (loop, callback)
 
-    async def take(self, limit: int, skip: Collection[str] = (), *, flush: bool = False) -> Taken:
+    async def take(
+        self, limit: int, skip: Collection[tuple[str, bool]] = (), *, flush: bool = False
+    ) -> Taken:
         """Hand out up to ``limit`` packets, each once, fairly from camera to camera.
 
         Args:
             limit: most packets.
-            skip: cameras of which none is wanted.
+            skip: streams (`StoredPacket.stream`) of which none is wanted.
             flush: hand out batches that have not waited for long enough, too.
 
         Raises:
@@ -181,13 +183,17 @@ class Outbox:
         taken: Taken = await self._call(lambda: self._keeper.take(limit, skip, flush=flush))
         return taken
 
-    async def rewind(self) -> None:
+    async def rewind(self, *, part: bool = False) -> None:
         """Hand out everything again that is not done with, each packet as it was.
+
+        Args:
+            part: what is there now is backlog, what comes is live; from each camera the two are
+                handed out side by side, each in its order.
 
         Raises:
             UpstreamError: the file cannot be read now.
         """
-        await self._call(self._keeper.rewind)
+        await self._call(lambda: self._keeper.rewind(part=part))
 
     async def split(self, packet: StoredPacket) -> None:
         """Make a packet of its own of each message of ``packet``.

@@ -48,6 +48,7 @@ class StoredPacket:
         stored_at_s: age clock at which the first message was stored.
         body_bytes: of all bodies.
         body: the messages' documents, separated by commas.
+        live: whether it is of what was stored after the backlog was parted from it.
     """
 
     camera: str
@@ -60,11 +61,17 @@ class StoredPacket:
     stored_at_s: float
     body_bytes: int
     body: bytes
+    live: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
         """What identifies it in the outbox."""
         return self.camera, self.number
+
+    @property
+    def stream(self) -> tuple[str, bool]:
+        """What keeps its order: a camera's packets, or its live ones."""
+        return self.camera, self.live
 
     def packet(self) -> Packet:
         """Return it as it goes over the wire."""

@@ -211,10 +211,13 @@ class Store:
             "UPDATE message SET packet = seq WHERE camera = ? AND packet = ?", (camera, number)
         )
 
-    def take(self, camera: str, after: int, before: int, limit: int) -> list[StoredPacket]:
+    def take(
+        self, camera: str, after: int, before: int, limit: int, *, live: bool = False
+    ) -> list[StoredPacket]:
         """Return the camera's next packets whose numbers lie between ``after`` and ``before``.
 
-        The bodies are joined by SQLite, so a packet of many messages is one step.
+        ``live`` is passed on to them. The bodies are joined by SQLite, so a packet of many messages
+        is one step.
         """
         rows = self._run(
             "SELECT camera, packet, id, count(*), output, kind, batched, stored_at_s,"
@@ -235,6 +238,7 @@ class Store:
                 stored_at_s=row[7],
                 body_bytes=row[8],
                 body=row[9],
+                live=live,
             )
             for row in rows
         ]
