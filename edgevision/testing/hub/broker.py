@@ -22,7 +22,7 @@ from edgevision.testing.hub.message import (
 )
 from edgevision.testing.hub.packet import Connect, PacketError, Publish
 from edgevision.testing.hub.record import Record
-from edgevision.testing.hub.route import UPSTREAM, Route, Sink
+from edgevision.testing.hub.route import UPSTREAM, FollowedRoute, Sink
 from edgevision.testing.hub.session import Session
 from edgevision.testing.hub.twin import StoredTwin
 
@@ -88,7 +88,7 @@ class Broker:
         self.loop = loop
         self.faults = faults
         self.connections: set[Connection] = set()
-        self.routes: tuple[Route, ...] = ()
+        self.routes: tuple[FollowedRoute, ...] = ()
         self.twins: dict[str, StoredTwin] = {}
         self._sessions: dict[str, Session] = {}
         self._identities = identities
@@ -231,7 +231,7 @@ class Broker:
 
     def _follow_routes(self, sender: Identity, message: HubMessage) -> None:
         """Bring a message to each sink once; one that no route takes is dropped, as at edgeHub."""
-        sinks = dict.fromkeys(route.sink for route in self.routes if route.takes(message))
+        sinks = dict.fromkeys(route.route.sink for route in self.routes if route.takes(message))
         if not sinks:
             self._record.unrouted += 1
             self.tell("unrouted", sender, id=message.id, output=message.output)

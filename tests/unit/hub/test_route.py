@@ -46,6 +46,10 @@ def takes(where: str, message: HubMessage = MESSAGE) -> bool:
         "$messageId = 'm' AND $contentType = 'application/json'",
         "zone = 'x' OR camera = 'door'",
         "$body.count = -3 OR $body.count = 3",
+        "$body.count * 2 - 1 = 5 AND -$body.count < abs(-1) / 2",
+        "starts_with(camera, 'do') AND contains(camera, 'oo') AND length(upper(camera)) = 4",
+        "camera || level = 'door7'",
+        "is_string(camera) AND is_number($body.count) AND is_null($body.none)",
     ],
 )
 def test_a_condition_that_holds(where: str) -> None:
@@ -68,6 +72,8 @@ def test_a_condition_that_holds(where: str) -> None:
         "as_number(camera) > 1",
         "$userId = 'me'",
         "$body.ok > false",
+        "$body.count / 0 > 1",
+        "camera || $body.count = 'door3'",
     ],
 )
 def test_a_condition_that_does_not_hold(where: str) -> None:
@@ -101,28 +107,27 @@ def test_a_body_is_looked_into_only_if_it_is_said_what_it_is(changed: str) -> No
 def test_sources(source: str, taken: bool) -> None:
     (route,) = parse_routes({"r": f"from {source} into $upstream"})
     assert route.takes(MESSAGE) is taken
-    assert route.sink == UPSTREAM
+    assert route.route.sink == UPSTREAM
 
 
 def test_an_endpoint() -> None:
     text = 'FROM /messages/modules/a/outputs/o INTO BrokeredEndpoint("/modules/b/inputs/i")'
     (route,) = parse_routes({"r": text})
-    assert route.sink == Sink("b", "i")
+    assert route.route.sink == Sink("b", "i")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("TO $upstream", "wanted FROM source"),
-        ("FROM /messages/* INTO nowhere", "INTO nowhere: wanted \\$upstream"),
-        ("FROM /messages/modules/a/inputs/x INTO $upstream", "the stand-in knows /messages"),
-        ("FROM /twinChangeNotifications INTO $upstream", "the stand-in knows /messages"),
-        ("FROM /* WHERE a = INTO $upstream", "it ends early"),
-        ("FROM /* WHERE (a = 'b' INTO $upstream", "'\\)' is missing"),
-        ("FROM /* WHERE a = 'b' c INTO $upstream", "not understood from 'c' on"),
-        ("FROM /* WHERE a = 'b INTO $upstream", 'not understood from "\'b" on'),
-        ("FROM /* WHERE as_numbr(a) > 1 INTO $upstream", "did you mean 'as_number'"),
-        ("FROM /* WHERE $bdy.a > 1 INTO $upstream", "does not know \\$bdy.a"),
+        ("FROM /messages/modules/a/inputs/x INTO $upstream", "there is no such source"),
+        ("FROM /twinChangeNotifications INTO $upstream", "the stand-in sends no notifications"),
+        ("FROM /* WHERE a = INTO $upstream", "it ends where a value should stand"),
+        ("FROM /* WHERE sqrt(a) > 1 INTO $upstream", "the stand-in does not know sqrt\\(\\)"),
+        (
+            "FROM /* WHERE NOT (a = 'b' AND $enqueuedTime > '1') INTO $upstream",
+            "the stand-in does not know \\$enqueuedTime",
+        ),
     ],
 )
 def test_a_wrong_route_is_told(text: str, said: str) -> None:
