@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import wheel_file
+import wheel_file  # type: ignore[import-not-found]  # it lies beside this script
 
 __all__ = ["BuildError", "Recipe", "cmake_flags", "local_version", "main", "verified"]
 
@@ -200,7 +200,9 @@ def cmake_flags(recipe: Recipe, python: Path, numpy_include: str) -> dict[str, s
     if shutil.which("ccache"):
         launcher = {"CMAKE_C_COMPILER_LAUNCHER": "ccache", "CMAKE_CXX_COMPILER_LAUNCHER": "ccache"}
         flags.update(launcher)
-    flags.update(flag.split("=", 1) for flag in recipe.flag)
+    for flag in recipe.flag:
+        name, _, value = flag.partition("=")
+        flags[name] = value
     return flags
 
 
@@ -232,7 +234,9 @@ class Build:
             return
         say("installing the tools" + (" and CUDA" if self.recipe.pip_cuda else "") + " from PyPI")
         run([sys.executable, "-m", "venv", "--clear", self.environment])
-        run([self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted])
+        run(
+            [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
+        )
         if self.recipe.pip_cuda:
             self._complete_cuda()
         stamp.write_text(json.dumps(wanted))
@@ -295,7 +299,20 @@ class Build:
         named.write_text(requirement + "\n")
         lock = folder / "pylock.toml"
         uv = self.environment / "bin" / "uv"
-        run([uv, "pip", "compile", "--quiet", "--no-deps", "--no-binary", ":all:", named, "-o", lock])
+        run(
+            [
+                uv,
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-deps",
+                "--no-binary",
+                ":all:",
+                named,
+                "-o",
+                lock,
+            ]
+        )
         address = ""
         for line in lock.read_text().splitlines():
             if line.strip().startswith("sdist") and 'url = "' in line:
@@ -404,7 +421,7 @@ class Build:
             requires=[f"numpy{self.recipe.numpy}", *self._runtime_packages()],
             licenses=licenses[:3],
         )
-        path = wheel.write(package, self.recipe.out)
+        path: Path = wheel.write(package, self.recipe.out)
         (self.recipe.out / "constraints.txt").write_text(wheel_file.constraints(version))
         return path
 

@@ -306,6 +306,93 @@ def schema(
     print(json.dumps(json_schema(), indent=2))
 
 
+@application.command()
+def build(
+    what: Annotated[
+        str,
+        typer.Argument(help="module and all below it; or l4t, cuda, opencv, or OpenCV's wheel."),
+    ] = "module",
+    platform: Annotated[
+        str, typer.Option(metavar="NAME", help="Such as orin-r36; --list shows them; all.")
+    ] = "",
+    release: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="VERSION", help="With --platform orin: an L4T or CUDA version."),
+    ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="Show the platforms.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the commands only.")] = False,
+    show_plan: Annotated[
+        bool, typer.Option("--print", help="Show the plan only, as docker-bake.json.")
+    ] = False,
+    repository: Annotated[
+        str, typer.Option(metavar="NAME", help="Such as registry.example/vision.")
+    ] = "edgevision",
+    module: Annotated[Path, typer.Option(help="Folder of the module.")] = Path(),
+    file: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="PATH|URL", help="A file that the platform needs; repeatable."),
+    ] = None,
+    apt_url: Annotated[
+        str, typer.Option(metavar="URL", help="NVIDIA's repository for Jetson; on one: its own.")
+    ] = "",
+    only: Annotated[bool, typer.Option("--only", help="Leave out the layers below.")] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Push the images to their registry.")
+    ] = False,
+    cache: Annotated[
+        str, typer.Option(metavar="TYPE", help="Where layers are kept, as BuildKit has it.")
+    ] = "",
+    jobs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, metavar="N", help="Compilations at a time."),
+    ] = None,
+    sm: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="SM", help="wheel: compute capability, such as 8.9; repeatable."),
+    ] = None,
+    cuda_home: Annotated[
+        str, typer.Option(metavar="FOLDER", help="wheel: a CUDA of this machine, not PyPI's.")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="Folder for wheels.")] = Path("dist"),
+    as_json: AsJson = None,
+    quiet: Quiet = False,
+) -> int:
+    """Build a platform's images, or OpenCV with CUDA as a wheel.
+
+    For example:
+
+    edgevision build --platform orin-r36 --dry-run
+
+    edgevision build --platform orin-r36 --repository registry.example/vision --push
+
+    edgevision build wheel --platform x86_64-dgpu --sm 8.9
+    """
+    from edgevision.cli.build import BuildRequest, list_platforms
+    from edgevision.cli.build import build as build_it
+
+    if list_all:
+        return list_platforms(Output(as_json, quiet))
+    request = BuildRequest(
+        what=what,
+        platform=platform,
+        release=release,
+        repository=repository,
+        module=module,
+        files=tuple(file or ()),
+        apt_url=apt_url,
+        only=only,
+        push=push,
+        cache=cache,
+        jobs=jobs,
+        sm=tuple(sm or ()),
+        cuda_home=cuda_home,
+        out=out,
+        show_plan=show_plan,
+        dry_run=dry_run,
+    )
+    return build_it(request, Output(as_json, quiet))
+
+
 @new.command("stage")
 def new_stage(
     name: Annotated[str, typer.Argument(help="Such as line_counter.")],

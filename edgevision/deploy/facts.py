@@ -267,6 +267,9 @@ class OpenCV(TableModel):
     numpy: Fact[str]
     """Versions of NumPy that it builds against and runs with."""
 
+    extra: Fact[list[Literal["GTK", "TBB", "1394"]]] | None = None
+    """What else it is built with: a display, Intel's threads, FireWire cameras."""
+
     cudnn: Fact[bool]
     """True if the DNN module is built with cuDNN and CUDA."""
 
