@@ -37,12 +37,13 @@ class _Loop(asyncio.SelectorEventLoop):
 class ClientThread:
     """Runs coroutines one beside the other on a daemon thread; made and used on an event loop.
 
-    A thread that hangs in the SDK is left behind at `stop`; a daemon does not keep the process.
+    A thread that hangs in the SDK is left behind; a daemon does not keep the process.
     """
 
     def __init__(self, name: str) -> None:
         self._owner = asyncio.get_running_loop()
         self._ended = self._owner.create_future()
+        self._stopping = False
         self._loop = _Loop()
         self._tasks: set[asyncio.Task[object]] = set()
         self._loop.set_exception_handler(_note)
@@ -93,16 +94,25 @@ class ClientThread:
         future = asyncio.run_coroutine_threadsafe(_begin(work), self._loop)
         return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
 
-    async def stop(self, timeout_s: float) -> bool:
-        """End the thread; return False if it hangs and had to be left behind."""
-        if self._ended.done():
-            return True
-        self._loop.call_soon_threadsafe(self._loop.stop)
+    def stop(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run ``work()``, however long it takes, and end the thread then; returns at once."""
+        if not self._stopping:
+            self._stopping = True
+            self.post(self.start, self._finish(work))
+
+    async def _finish(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        try:
+            await work()
+        finally:
+            self._loop.stop()
+
+    async def ended(self, timeout_s: float) -> bool:
+        """Wait for the end of the thread; return False if it has not come in time."""
         await asyncio.wait([self._ended], timeout=timeout_s)
-        if self._ended.done():
-            self._thread.join()
-            return True
-        return False
+        if not self._ended.done():
+            return False
+        self._thread.join()
+        return True
 
 
 async def _begin(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:

@@ -6,6 +6,7 @@ is seen from outside: everything here is awaited on the event loop, and handlers
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -210,30 +211,41 @@ class EdgeClient:
         """End the client and its threads.
 
         Args:
-            timeout_s: for the whole; what hangs then is left behind, on daemon threads.
+            timeout_s: what takes longer is left to itself, on daemon threads.
             politely: whether to take leave of the hub, which only a connected client can.
         """
-        ends_s = time.monotonic() + timeout_s
-        if self._sdk is not None and not (
-            politely and await self._shut_down(self._sdk, timeout_s / 2)
-        ):
-            if self._network is not None:
-                self._network.abort()
-                self._thread.post(self._network.bury)
-            await self._shut_down(self._sdk, timeout_s / 4)
-        if self._network is not None:
-            self._thread.post(self._network.free)
-        if not await self._thread.stop(max(0.1, ends_s - time.monotonic())):
-            _log.warning("azure-iot-device hangs; a thread of a former client was left behind")
-        self._sdk = self._network = None
+        sdk, network = self._sdk, self._network
+        self._sdk = None
 
-    async def _shut_down(self, sdk: IoTHubModuleClient, timeout_s: float) -> bool:
-        try:
-            await self._thread.call(sdk.shutdown, timeout_s)
-        except Exception as error:
-            _log.debug("%s", mapped(error, "cannot shut the client down"))
-            return False
-        return True
+        async def end() -> None:
+            for _ in range(2):
+                try:
+                    if sdk is not None:
+                        await sdk.shutdown()
+                    break
+                except Exception as error:
+                    # Halfway; the second time goes all the way, as there is no connection left.
+                    _log.debug("%s", mapped(error, "cannot shut the client down"))
+                    if network is not None:
+                        network.abort()
+                        network.bury()
+            if network is not None:
+                network.free()
+
+        if not politely:
+            self._abort(network)
+        self._thread.stop(end)
+        if await self._thread.ended(timeout_s / 2):
+            return
+        self._abort(network)
+        if not await self._thread.ended(timeout_s / 2):
+            _log.warning("azure-iot-device hangs; a thread of a former client was left behind")
+
+    def _abort(self, network: NetworkThread | None) -> None:
+        if network is not None:
+            network.abort()
+            with contextlib.suppress(RuntimeError):  # the thread has just ended
+                self._thread.post(network.bury)
 
     def _connected_sdk(self) -> IoTHubModuleClient:
         if self._sdk is None:

@@ -134,10 +134,12 @@ class Supervisor:
         self._handlers = handlers
         self._settings = settings or SupervisorSettings()
         self._reachable = reachable
-        self._relay = _Relay(handlers)
+        self._relay = _Relay(handlers, self._regate)
         # Made at once, since it knows sizes.
         self._transport = factory()
+        # Set while messages may go to the transport.
         self._open = asyncio.Event()
+        self._serving = False
         self._stopping = asyncio.Event()
         self._probe_now = asyncio.Event()
         self._idle = asyncio.Event()
@@ -158,6 +160,14 @@ class Supervisor:
     def connected(self) -> bool:
         """True while there is a connection that takes messages."""
         return self._open.is_set() and self._transport.connected
+
+    async def ready(self) -> None:
+        """Wait for a connection.
+
+        Raises:
+            TransportError: ``offline`` once stopped.
+        """
+        await self._ready()
 
     async def send(self, packet: Packet) -> None:
         """Wait for a connection, send ``packet``, and return once it is acknowledged.
@@ -215,11 +225,19 @@ class Supervisor:
         )
 
     async def _ready(self) -> Transport:
-        while not self._open.is_set():
-            if self._stopping.is_set():
-                raise TransportError("the connection is being closed", "offline")
+        while True:
+            if self._state == "stopped":
+                raise TransportError("the connection is closed", "offline")
+            if self._open.is_set():
+                return self._transport
             await self._open.wait()
-        return self._transport
+
+    def _regate(self) -> None:
+        """Let messages pass if there is a connection for them; called at each change of that."""
+        if self._serving and self._transport.connected:
+            self._open.set()
+        else:
+            self._open.clear()
 
     async def _asked(self, transport: Transport) -> Twin:
         """Ask for the twin; hand it on if it is newer than what has come."""
@@ -276,15 +294,18 @@ class Supervisor:
             self._enter("connected")
             self._relay.take(twin)
             self._probe_now.clear()
-            self._open.set()
+            self._serving = True
+            self._regate()
             _log.info("connected with the hub (connection %d)", self._connections)
             reason = await self._until_lost(transport)
-            self._open.clear()
+            self._serving = False
+            self._regate()
             if transport.connected:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._idle.wait(), self._settings.drain_s)
         finally:
-            self._open.clear()
+            self._serving = False
+            self._regate()
             await transport.close(self._settings.close_timeout_s)
         if self._stopping.is_set():
             return 0.0
@@ -388,8 +409,9 @@ class Supervisor:
 class _Relay:
     """Handlers in between, which know the newest version of the desired properties."""
 
-    def __init__(self, handlers: SupervisorHandlers) -> None:
+    def __init__(self, handlers: SupervisorHandlers, regate: Callable[[], None]) -> None:
         self._handlers = handlers
+        self._regate = regate
         self.version = 0
 
     def take(self, twin: Twin) -> None:
@@ -412,4 +434,5 @@ class _Relay:
         self._handlers.on_input(message)
 
     def on_connection(self, connected: bool) -> None:
+        self._regate()
         self._handlers.on_connection(connected)
