@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -25,13 +25,28 @@ class Made:
         constructor: the row whose function made it.
         args: what that was given by position.
         kwargs: what that was given by name.
-        host: the object of cv2 (or of `edgevision.cv.hosted`) that takes arrays.
+        host: the object of cv2 (or of `edgevision.cv.filters`, `detectors`) that takes arrays.
+        settings: what its setters and loaders were called with last, by their names.
+        version: counts those calls, so that a CUDA side knows when to look again.
     """
 
     constructor: Operation
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     host: Any
+    settings: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    version: int = 0
+
+    def noting(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a method of ``host`` that changes it, and makes a note of that."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            returned = method(*args, **kwargs)
+            self.settings[name] = (*args, *kwargs.values())
+            self.version += 1
+            return returned
+
+        return call
 
 
 def adapter(row: Operation, made: Made | None = None) -> Callable[..., Any]:
@@ -59,7 +74,7 @@ def adapter(row: Operation, made: Made | None = None) -> Callable[..., Any]:
     # Loaded now, since a CPU build has nothing for it to name.
     from edgevision.cv import gpu
 
-    found = gpu.find(row, name, made.host if made else None)
+    found = gpu.find(row, name, made)
     if found is not None:
         return found
     call = f": {row.cuda_call}" if row.cuda_call else ""

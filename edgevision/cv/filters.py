@@ -18,7 +18,7 @@ import numpy as np
 from edgevision.cv.reference import Image, Scalar
 from edgevision.errors import ConfigurationError
 
-__all__ = ["Filter", "Size", "check_type"]
+__all__ = ["Filter", "Size", "check_type", "type_name"]
 
 Size = Sequence[int]
 Apply = Callable[[Image, Image | None], Image]
@@ -31,7 +31,9 @@ _NAMES = {
 _CHANNEL_STEP = cv2.CV_8UC2
 
 
-def _type_name(cv_type: int) -> str:
+def type_name(cv_type: int) -> str:
+    """Return the name of a cv2 type, such as 8UC3."""
+    """Return the name of a cv2 type: 8UC3."""
     return f"{_NAMES.get(cv_type % _CHANNEL_STEP, '?')}C{cv_type // _CHANNEL_STEP + 1}"
 
 
@@ -57,7 +59,7 @@ def check_type(src: Image, source_type: int) -> None:
     """Refuse an image of another type than the filter was made for."""
     if _type_of(src) != source_type:
         raise ConfigurationError(
-            f"made for images of type {_type_name(source_type)}, got {_type_name(_type_of(src))}"
+            f"made for images of type {type_name(source_type)}, got {type_name(_type_of(src))}"
         )
 
 
@@ -142,7 +144,7 @@ def createGaussianFilter(
     mode = _border(rowBorderMode, columnBorderMode)
     if dstType not in (-1, srcType):
         raise ConfigurationError(
-            f"the CPU keeps the type {_type_name(srcType)}, asked for {_type_name(dstType)}"
+            f"the CPU keeps the type {type_name(srcType)}, asked for {type_name(dstType)}"
         )
     return Filter(srcType, lambda src, dst: cv2.GaussianBlur(src, ksize, sigma1, dst, sigma2, mode))
 

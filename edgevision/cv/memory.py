@@ -18,7 +18,11 @@ AnyImage = TypeVar("AnyImage", NDArray[Any], GpuMat)
 def clone(image: AnyImage) -> AnyImage:
     """Return a copy that outlives the frame: the same pixels, contiguous, on the same side."""
     if isinstance(image, GpuMat):
-        return image.clone()
+        # GpuMat.clone copies on the default stream, which does not wait for the pipeline's.
+        from edgevision.cuda import cuda_stream
+
+        stream = cuda_stream.current()
+        return image.clone() if stream is None else image.copyTo(stream)
     return np.array(image, order="C")
 
 

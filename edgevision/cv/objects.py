@@ -17,6 +17,9 @@ from edgevision.cv.operation import ObjectType, Operation
 
 __all__ = ["CvObject", "constructor", "object_class"]
 
+# How the names of methods that change an object begin.
+_CHANGES = ("set", "load", "read")
+
 
 class CvObject:
     """Base of the classes; not made directly."""
@@ -34,10 +37,14 @@ class CvObject:
         # that is not set up yet (while it is copied or unpickled) would ask itself for ever.
         if name == "_made":
             raise AttributeError(name)
-        return getattr(self._made.host, name)
+        value = getattr(self._made.host, name)
+        if name.startswith(_CHANGES) and callable(value):
+            return self._made.noting(name, value)
+        return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._made.host, name, value)
+        self._made.version += 1
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(self._made.host)})

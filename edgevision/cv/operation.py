@@ -10,7 +10,10 @@ from typing import Any
 
 import cv2
 
-__all__ = ["Call", "ObjectType", "Operation", "When"]
+__all__ = ["ROUNDING", "Call", "ObjectType", "Operation", "When"]
+
+ROUNDING = 4e-7
+"""How far floating-point results are apart, relative to the largest, where a row says nothing."""
 
 _NAME = re.compile(r"\w+")
 
@@ -44,6 +47,15 @@ def _parse(text: str) -> Call:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(_NAME.findall(text))
+
+
+def _types(words: str) -> set[str]:
+    """Take "8UC14 32FC1" apart."""
+    return {
+        f"{depth}C{count}"
+        for depth, _, counts in (word.partition("C") for word in words.split())
+        for count in counts
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +109,13 @@ class Operation:
         dtypes: element types of the first image that are tested, in OpenCV's words (8U, 32F).
         channels: numbers of channels of the first image that are tested.
         scalars: names of the arguments that may be numbers in place of images.
-        cuda_types: element types and numbers of channels of the first image that cv2.cuda takes:
+        cuda_types: element types and numbers of channels of the first image that it takes on CUDA:
             "8UC14 32FC1" is 8UC1, 8UC4 and 32FC1. Only types in ``dtypes`` were tried.
         steps: largest difference between CUDA and CPU of an integer result.
-        relative: the same of a floating-point result, relative to its largest value.
+        relative: the same of a floating-point result, relative to its largest value; 0 is
+            `ROUNDING`.
+        outliers: share of the elements that may differ by more.
+        inexact: types in which CUDA computes otherwise, as ``differs`` says; not compared.
         differs: where the two differ by more than that.
         cleared: when one of these holds, cv2 leaves a part of the result as it was. The buffer is
             zeroed first, as a new one is.
@@ -123,6 +138,8 @@ class Operation:
     cuda_types: str = ""
     steps: int = 0
     relative: float = 0.0
+    outliers: float = 0.0
+    inexact: str = ""
     differs: str = ""
     cleared: tuple[When, ...] = ()
     unpooled: tuple[When, ...] = ()
@@ -145,6 +162,14 @@ class Operation:
     def counterpart(self) -> str:
         """What runs on CUDA, with its module; empty if nothing does."""
         return self.cuda if not self.cuda or "GpuMat" in self.cuda else f"cv2.cuda.{self.cuda}"
+
+    def takes_on_cuda(self) -> set[str]:
+        """The types in ``cuda_types``, one by one: 8UC1."""
+        return _types(self.cuda_types)
+
+    def compared_on_cuda(self, kind: str) -> bool:
+        """Tell whether CUDA and CPU are to agree on a type."""
+        return kind not in _types(self.inexact)
 
     @property
     def documentation(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -9,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevision import Detections, Frame, Param, Stage, cv
+from edgevision.stages.picture import is_on_device, region
 
 __all__ = ["Blur"]
 
+_CUDA_SIGMA = 5.0
 # A held box that overlaps a new one by this much has been found again.
 _SAME = 0.3
 
@@ -76,15 +79,23 @@ class Blur(Stage):
         x1, y1 = min(int(right + dx) + 1, width), min(int(bottom + dy) + 1, height)
         if x1 <= x0 or y1 <= y0:
             return
-        part = image[y0:y1, x0:x1]
+        part = region(image, x0, y0, x1, y1)
         block = max(x1 - x0, y1 - y0) / self.blocks
         if self.method == "gaussian":
             # As wide as a block: half of it to either side.
-            cv.GaussianBlur(part, (0, 0), max(block / 2, 0.5), dst=part)
+            _smooth(part, max(block / 2, 0.5))
             return
         small_wh = (max(round((x1 - x0) / block), 1), max(round((y1 - y0) / block), 1))
         small = cv.resize(part, small_wh, interpolation=cv2.INTER_AREA)
         cv.resize(small, (x1 - x0, y1 - y0), dst=part, interpolation=cv2.INTER_NEAREST)
+
+
+def _smooth(part: Any, sigma: float) -> None:
+    """Blur a part of a picture in place."""
+    # A kernel on CUDA has 32 pixels at most. Two blurs are one of the root of their squares' sum.
+    passes = math.ceil((sigma / _CUDA_SIGMA) ** 2) if is_on_device(part) else 1
+    for _ in range(passes):
+        cv.GaussianBlur(part, (0, 0), sigma / math.sqrt(passes), dst=part)
 
 
 def _again(held: _Held, found: Detections) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgevision import Detections, Frame, Param, Stage, cv
 from edgevision.errors import ConfigurationError
-from edgevision.stages.picture import reduced_wh, resized, to_gray
+from edgevision.stages.picture import reduced_wh, resized, to_gray, to_host
 
 __all__ = ["Faces"]
 
@@ -70,7 +70,8 @@ class Faces(Stage):
         """Find faces at all sizes."""
         scale = min(_FACE_PX / self.min_size, 1.0)
         size_wh = reduced_wh(frame.size_wh, scale)
-        gray = resized(to_gray(frame.image), size_wh)
+        # cv2.cuda's cascade does not tell how many windows agree.
+        gray = to_host(resized(to_gray(frame.image), size_wh))
         if self.equalize:
             gray = cv.equalizeHist(gray)
         smallest = round(self.min_size * scale)

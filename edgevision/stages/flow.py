@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edgevision import Frame, Param, Stage, cv
-from edgevision.stages.picture import reduced_wh, resized, to_gray
+from edgevision.stages.picture import reduced_wh, region, resized, size_wh_of, to_gray, to_host
 
 __all__ = ["Flow"]
 
@@ -67,6 +67,8 @@ class Flow(Stage):
         """Compare with the frame before."""
         size_wh = reduced_wh(frame.size_wh, self.scale)
         gray = resized(to_gray(frame.image), size_wh)
+        if self.method == "dis":
+            gray = to_host(gray)
         before, gap_s = self._remember(gray, frame.captured_at_s)
         # Two levels of the pyramid need this much.
         if before is None or gap_s is None or min(size_wh) < 16:
@@ -91,19 +93,20 @@ class Flow(Stage):
     def _remember(self, gray: Any, captured_at_s: float) -> tuple[Any, float | None]:
         """Keep this frame; return the one before and the seconds since, or None."""
         before, at_s = self._before, self._captured_at_s
-        if self._spare is not None and self._spare.shape == gray.shape:
-            np.copyto(self._spare, gray)
-            current = self._spare
+        size_wh = size_wh_of(gray)
+        if self._spare is not None and size_wh_of(self._spare) == size_wh:
+            current = cv.copyTo(gray, None, self._spare)
         else:
             current = cv.clone(gray)
-        fits = before is not None and before.shape == gray.shape
+        fits = before is not None and size_wh_of(before) == size_wh
         self._before, self._spare = current, before if fits else None
         self._captured_at_s = captured_at_s
         gap_s = 1 / self.fps if self.fps else captured_at_s - at_s
         return (before if fits else None), (gap_s if 0 < gap_s <= _LONGEST_GAP_S else None)
 
     def _summarise(self, frame: Frame, across: Any, up: Any, mask: Any, factor: float) -> None:
-        share = cv.countNonZero(mask) / mask.size
+        width, height = size_wh_of(mask)
+        share = cv.countNonZero(mask) / (width * height)
         x, y = cv.mean(across, mask=mask)[0], cv.mean(up, mask=mask)[0]
         frame.values["flow_speed"] = round(math.hypot(x, y) * factor, 1)
         frame.values["flow_direction"] = _degrees(x, y) if share else None
@@ -114,13 +117,13 @@ class Flow(Stage):
         others = frame.detections
         frame.detections = others[:0]
         found = frame.detect_blobs(mask, min_area=self.min_area, label=self.label)
-        height, width = mask.shape[:2]
+        width, height = size_wh_of(mask)
         fx, fy = width / frame.size_wh[0], height / frame.size_wh[1]
         speeds, directions = [], []
         for x0, y0, x1, y1 in (found.box_xyxy * np.array([fx, fy, fx, fy])).round().astype(int):
-            part = (slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1)))
-            inside = mask[part]
-            x, y = (cv.mean(one[part], mask=inside)[0] for one in (across, up))
+            part = (int(x0), int(y0), int(max(x1, x0 + 1)), int(max(y1, y0 + 1)))
+            inside = region(mask, *part)
+            x, y = (cv.mean(region(one, *part), mask=inside)[0] for one in (across, up))
             speeds.append(round(math.hypot(x, y) * factor, 1))
             directions.append(_degrees(x, y))
         data = {**found.data, "speed": np.array(speeds), "direction": np.array(directions)}
@@ -132,8 +135,8 @@ class Flow(Stage):
         hue = cv.convertScaleAbs(direction, alpha=0.5)
         bright = cv.convertScaleAbs(speed, alpha=255 * factor / self.full_speed)
         bright = cv.bitwise_and(bright, mask)
-        full = cv.zeros(hue.shape)
-        full[:] = 255
+        # 255 everywhere: what is itself.
+        full = cv.compare(hue, hue, cv2.CMP_EQ)
         picture = cv.cvtColor(cv.merge([hue, full, bright]), cv2.COLOR_HSV2BGR)
         frame.image = resized(picture, frame.size_wh)
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edgevision import Detections, Frame, Param, Stage, cv
-from edgevision.stages.picture import reduced_wh, resized, to_bgr
+from edgevision.stages.picture import reduced_wh, resized, to_bgr, to_host
 
 __all__ = ["Motion"]
 
@@ -90,6 +90,8 @@ class Motion(Stage):
         picture = resized(to_bgr(frame.image), size_wh)
         if self.even:
             picture = self._evened(picture)
+        if self.method == "knn":
+            picture = to_host(picture)
         picture = cv.GaussianBlur(picture, (5, 5), 0)
         mask = self._model.apply(picture, learningRate=self._rate())
         self._learned += 1
@@ -119,7 +121,7 @@ class Motion(Stage):
 
     def _evened(self, picture: Any) -> Any:
         """Return the picture as bright as usual."""
-        thumb = np.array(resized(picture, _THUMB_WH), np.float32).mean(axis=2)
+        thumb = np.array(to_host(resized(picture, _THUMB_WH)), np.float32).mean(axis=2)
         if self._usual is None:
             self._usual = thumb
             return picture

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgevision import Frame, Param, Stage, cv
-from edgevision.stages.picture import is_gray
+from edgevision.stages.picture import beside, is_gray, is_on_device
 from edgevision.stages.polygon import contains, fill, to_pixels
 
 __all__ = ["Roi"]
@@ -44,6 +44,7 @@ class Roi(Stage):
     def start(self) -> None:
         """Begin without a mask."""
         self._size_wh = (0, 0)
+        self._device_outside: Any = None
 
     def changed(self, names: frozenset[str]) -> None:
         """Draw the mask anew."""
@@ -55,7 +56,7 @@ class Roi(Stage):
             self._prepare(frame.size_wh)
         if self.mask and self._any_outside:
             black = 0 if is_gray(frame.image) else (0, 0, 0)
-            cv.setTo(frame.image, black, mask=self._outside)
+            cv.setTo(frame.image, black, mask=self._outside_beside(frame.image))
         found = frame.detections
         if self.drop == "none" or not len(found):
             return
@@ -68,10 +69,19 @@ class Roi(Stage):
         if not keeps.all():
             frame.detections = found[keeps]
 
+    def _outside_beside(self, image: Any) -> Any:
+        """Return the mask where the picture is; it is uploaded once."""
+        if not is_on_device(image):
+            return self._outside
+        if self._device_outside is None:
+            self._device_outside = beside(self._outside, image)
+        return self._device_outside
+
     def _prepare(self, size_wh: tuple[int, int]) -> None:
         """Draw the mask for pictures of this size."""
         self._size_wh = size_wh
         self._corners: NDArray[np.float32] = to_pixels(self.polygon, size_wh)
         inside = fill(self._corners, size_wh)
         self._outside = 255 - inside if self.keep == "inside" else inside
+        self._device_outside = None
         self._any_outside = bool(self._outside.any())

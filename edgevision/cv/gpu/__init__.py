@@ -6,37 +6,46 @@ function to call.
 
 from __future__ import annotations
 
-from typing import Any
-
-from edgevision.cv.gpu import arithmetic, filtering, geometry, reduction
+from edgevision.cv.device import Made
+from edgevision.cv.gpu import (
+    arithmetic,
+    features,
+    filtering,
+    geometry,
+    made,
+    motion,
+    recognition,
+    reduction,
+    vectors,
+)
 from edgevision.cv.gpu.call import Adapter, wrap
-from edgevision.cv.gpu.objects import METHODS
 from edgevision.cv.operation import Operation
 
 __all__ = ["find", "supported"]
 
 _ADAPTERS = {
     name: make
-    for part in (arithmetic, filtering, geometry, reduction)
+    for part in (arithmetic, features, filtering, geometry, motion, reduction, vectors)
     for name, make in part.ADAPTERS.items()
 }
+_METHODS = {**made.METHODS, **motion.METHODS, **recognition.METHODS}
 
 
 def supported() -> set[str]:
     """Return the names of the functions and methods that take GpuMats."""
-    return {*_ADAPTERS, *METHODS}
+    return {*_ADAPTERS, *_METHODS}
 
 
-def find(row: Operation, key: str, host: Any = None) -> Adapter | None:
+def find(row: Operation, key: str, how: Made | None = None) -> Adapter | None:
     """Return the function that runs ``row`` on GpuMats, or None where there is none.
 
     Args:
         row: the operation.
         key: its name, for a method with the class before it.
-        host: for a method, the object of the CPU side.
+        how: for a method, how its object was made.
     """
-    if host is not None:
-        method = METHODS.get(key)
-        return None if method is None else wrap(row, method(host), key)
+    if how is not None:
+        method = _METHODS.get(key)
+        return None if method is None else wrap(row, method(how), key)
     adapter = _ADAPTERS.get(row.name)
     return None if adapter is None else wrap(row, adapter(), key)

@@ -11,7 +11,7 @@ import cv2
 from edgevision.cv.gpu.call import Adapter, GpuMat, aligned, cached, scratch
 from edgevision.errors import CudaUnsupportedError
 
-__all__ = ["ADAPTERS"]
+__all__ = ["ADAPTERS", "look_up"]
 
 cuda: Any = cv2.cuda
 
@@ -203,7 +203,8 @@ def _convert_scale_abs(
     return wide.convertTo(cv2.CV_8U, 1.0, 0.0, stream, dst)
 
 
-def _lut(stream: Any, src: Any, lut: Any, dst: Any = None) -> Any:
+def look_up(stream: Any, src: Any, lut: Any, dst: Any = None) -> Any:
+    """Replace each byte by the table's entry."""
     return cached(stream, cuda.createLookUpTable, lut.reshape(1, -1)).transform(src, dst, stream)
 
 
@@ -223,6 +224,6 @@ ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "threshold": lambda: _threshold,
     "convertTo": lambda: _convert_to,
     "convertScaleAbs": lambda: _convert_scale_abs,
-    "LUT": lambda: _lut,
+    "LUT": lambda: look_up,
 }
 """By operation: makes its adapter, which only a build with CUDA can."""

@@ -13,13 +13,27 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edgevision import arena as arenas
 from edgevision.cuda import cuda_stream
 from edgevision.cv.operation import Operation
 from edgevision.errors import CudaUnsupportedError, EdgeVisionError
 
-__all__ = ["Adapter", "GpuMat", "aligned", "cached", "depth_of", "null_stream", "scratch", "wrap"]
+__all__ = [
+    "Adapter",
+    "GpuMat",
+    "aligned",
+    "cached",
+    "depth_of",
+    "fitting",
+    "null_stream",
+    "pair",
+    "read",
+    "scratch",
+    "whole",
+    "wrap",
+]
 
 GpuMat = cv2.cuda.GpuMat
 Adapter = Callable[..., Any]
@@ -31,8 +45,21 @@ _DEVICE_FAULTS = ("(-217:", "(-4:")
 _REFUSED = (cv2.error, TypeError, ValueError)
 _MAX_CACHED = 256
 _WORD_BYTES = 16
+_TEXTURE_BYTES = 512
 # Arguments that are arrays on either side.
-_HOST = {"M", "Q", "kernel", "kernelX", "kernelY", "lut", "levels"}
+_HOST = {
+    "M",
+    "Q",
+    "hist",
+    "kernel",
+    "kernelX",
+    "kernelY",
+    "levels",
+    "lut",
+    "nextPts",
+    "prevPts",
+    "ranges",
+}
 # Between two numbers of channels of the same depth: 8 up to OpenCV 4, 32 from 5 on.
 _CHANNEL_STEP = cv2.CV_8UC2
 
@@ -101,6 +128,37 @@ def scratch(key: str, run: Callable[[Any], Any]) -> Any:
     return image
 
 
+def pair(key: str, given: tuple[Any, Any], run: Callable[[Any, Any], Any]) -> Any:
+    """Run a step with two image results, into what is given or into buffers of the arena."""
+    arena = arenas.current()
+    if arena is None or None not in given:
+        return run(*given)
+    first, second = (
+        arena.take(f"{key} {number}") if mat is None else mat for number, mat in enumerate(given)
+    )
+    found = tuple(run(first, second))
+    for number, mat in enumerate(given):
+        if mat is None:
+            arena.put(f"{key} {number}", found[number])
+    return found
+
+
+def read(stream: Any, mat: Any) -> NDArray[Any]:
+    """Return numbers that a caller asked for: a small download, which waits for the stream."""
+    values = mat.download(stream)
+    stream.waitForCompletion()
+    return np.asarray(values)
+
+
+def fitting(buffer: Any, like: Any, size_wh: Any = None, type: int | None = None) -> Any:
+    """Return the buffer if it has the size and type wanted (default: ``like``'s), else another."""
+    size_wh = like.size() if size_wh is None else size_wh
+    kind = like.type() if type is None else type
+    if buffer is not None and buffer.type() == kind and buffer.size() == size_wh:
+        return buffer
+    return GpuMat(size_wh, kind)
+
+
 def aligned(stream: Any, mat: Any, key: str) -> Any:
     """Return the image, or a copy where its rows start at odd addresses, as a region's may.
 
@@ -110,6 +168,13 @@ def aligned(stream: Any, mat: Any, key: str) -> Any:
     if not (int(mat.cudaPtr()) | mat.step) & (_WORD_BYTES - 1):
         return mat
     return scratch(f"cuda {key} aligned", lambda buffer: mat.copyTo(stream, buffer))
+
+
+def whole(stream: Any, mat: Any, key: str) -> Any:
+    """Return the image, or a copy of a region: a texture cannot begin at any address."""
+    if not int(mat.cudaPtr()) & (_TEXTURE_BYTES - 1):
+        return mat
+    return scratch(f"cuda {key} whole", lambda buffer: mat.copyTo(stream, buffer))
 
 
 def wrap(row: Operation, function: Adapter, key: str) -> Adapter:

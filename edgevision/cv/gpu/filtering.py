@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from edgevision import arena as arenas
-from edgevision.cv.gpu.call import Adapter, aligned, cached, depth_of
-from edgevision.errors import CudaUnsupportedError
+from edgevision.cv.gpu import native
+from edgevision.cv.gpu.call import Adapter, GpuMat, aligned, cached, depth_of, scratch, whole
+from edgevision.errors import ConfigurationError, CudaUnsupportedError
 
-__all__ = ["ADAPTERS"]
+__all__ = ["ADAPTERS", "median", "morphology"]
 
 cuda: Any = cv2.cuda
 
@@ -180,6 +181,88 @@ def _sep_filter2d(
     return made.apply(src, dst, stream)
 
 
+def _box_filter(
+    stream: Any,
+    src: Any,
+    ddepth: int,
+    ksize: Any,
+    dst: Any = None,
+    anchor: Any = (-1, -1),
+    normalize: bool = True,
+    borderType: int = _DEFAULT,
+) -> Any:
+    if not normalize or ddepth not in (-1, src.depth()):
+        raise CudaUnsupportedError(
+            "cv.boxFilter on CUDA gives the mean, in the type of the image: normalize=True and "
+            f"ddepth=-1, got {normalize} and {ddepth}"
+        )
+    return _blur(stream, src, ksize, dst, anchor, borderType)
+
+
+def median(stream: Any, src: Any, ksize: int, dst: Any = None) -> Any:
+    """Median over a square."""
+    if ksize == 1:
+        return src.copyTo(stream, dst)
+    if ksize < 1 or ksize % 2 == 0:
+        raise ConfigurationError(f"ksize of medianBlur is odd and above 0, got {ksize}")
+    found = native.median(stream, src, ksize, dst) if native.usable() else None
+    if found is not None:
+        return found
+    if src.type() != cv2.CV_8UC1:
+        raise CudaUnsupportedError(
+            f"cv.medianBlur on CUDA of {ksize} by {ksize} takes 8U with one channel"
+        )
+    # cv2 repeats the border, cv2.cuda does not: what it computes within such a border is the same.
+    edge = ksize // 2
+    framed = scratch(
+        "cuda medianBlur framed",
+        lambda buffer: cuda.copyMakeBorder(
+            src, edge, edge, edge, edge, cv2.BORDER_REPLICATE, buffer, (0.0,) * 4, stream
+        ),
+    )
+    made = cached(stream, cuda.createMedianFilter, cv2.CV_8UC1, ksize)
+    smooth = scratch("cuda medianBlur smooth", lambda buffer: made.apply(framed, buffer, stream))
+    width, height = src.size()
+    return GpuMat(smooth, (edge, edge, width, height)).copyTo(stream, dst)
+
+
+def _denoise(
+    stream: Any,
+    src: Any,
+    dst: Any = None,
+    h: Any = 3.0,
+    templateWindowSize: int = 7,
+    searchWindowSize: int = 21,
+) -> Any:
+    if not isinstance(h, int | float):
+        raise CudaUnsupportedError(
+            f"cv.fastNlMeansDenoising on CUDA takes one number as h, got {h!r}"
+        )
+    return cuda.fastNlMeansDenoising(
+        whole(stream, src, "denoise"), float(h), dst, searchWindowSize, templateWindowSize, stream
+    )
+
+
+def _denoise_colored(
+    stream: Any,
+    src: Any,
+    dst: Any = None,
+    h: float = 3.0,
+    hColor: float = 3.0,
+    templateWindowSize: int = 7,
+    searchWindowSize: int = 21,
+) -> Any:
+    return cuda.fastNlMeansDenoisingColored(
+        whole(stream, src, "denoise"),
+        float(h),
+        float(hColor),
+        dst,
+        searchWindowSize,
+        templateWindowSize,
+        stream,
+    )
+
+
 def _bilateral(
     stream: Any,
     src: Any,
@@ -201,10 +284,32 @@ def _check_border(name: str, border: int, value: Any) -> None:
         )
 
 
-def _plan(stream: Any, operation: int, kind: int, kernel: Any, anchor: Any, count: int) -> Any:
-    """Return (box filter or None, its size, filter) for ``count`` erosions or dilations."""
-    shape = np.ones((3, 3), np.uint8) if kernel is None else kernel
-    anchor = tuple(anchor)
+class _Plan(NamedTuple):
+    """How to erode and dilate images of one type with one kernel.
+
+    Attributes:
+        steps: launches of edgevision's own kernel; None where it does not take this.
+        box: cv2.cuda's running extreme, for a rectangle; None for other shapes.
+        box_wh: its size.
+        made: cv2.cuda's filter for one erosion or dilation; None where ``steps`` are there.
+    """
+
+    steps: list[native.Step] | None
+    box: Any
+    box_wh: tuple[int, int]
+    made: Any
+
+
+def _plan(stream: Any, operation: int, src: Any, kernel: Any, anchor: Any, count: int) -> _Plan:
+    shape = np.ones((3, 3), np.uint8) if kernel is None else np.asarray(kernel)
+    anchor = (int(anchor[0]), int(anchor[1]))
+    if native.usable():
+        steps = native.plan_morphology(operation, src.depth(), src.channels(), shape, anchor, count)
+        if steps is not None:
+            return _Plan(steps, None, (0, 0), None)
+    if operation not in (cv2.MORPH_ERODE, cv2.MORPH_DILATE):
+        return _Plan(None, None, (0, 0), None)
+    kind = src.type()
     height, width = shape.shape[:2]
     box = None
     size = ((width - 1) * count + 1, (height - 1) * count + 1)
@@ -214,7 +319,21 @@ def _plan(stream: Any, operation: int, kind: int, kernel: Any, anchor: Any, coun
         # rectangle that is not in it already, so the border makes no difference.
         make = cuda.createBoxMaxFilter if operation == cv2.MORPH_DILATE else cuda.createBoxMinFilter
         box = cached(stream, make, kind, size)
-    return box, size, cached(stream, cuda.createMorphologyFilter, operation, kind, shape, anchor, 1)
+    made = cached(stream, cuda.createMorphologyFilter, operation, kind, shape, anchor, 1)
+    return _Plan(None, box, size, made)
+
+
+def _planned(stream: Any, operation: int, src: Any, kernel: Any, anchor: Any, count: int) -> _Plan:
+    known = None if kernel is None else (kernel.shape, kernel.tobytes())
+    plans = _plans.made
+    name = (id(stream), operation, src.type(), known, tuple(anchor), count)
+    plan = plans.get(name)
+    if plan is None:
+        if len(plans) >= _MAX_PLANS:
+            plans.clear()
+        # With the stream, so that no other one gets its id.
+        plan = plans[name] = (_plan(stream, operation, src, kernel, anchor, count), stream)
+    return plan[0]
 
 
 def _extreme(
@@ -230,26 +349,20 @@ def _extreme(
     """Erode or dilate, each iteration with the border of the first, as cv2 does."""
     if iterations < 1:
         return src.copyTo(stream, dst)
-    known = None if kernel is None else (kernel.shape, kernel.tobytes())
-    plans = _plans.made
-    name = (id(stream), operation, src.type(), known, tuple(anchor), iterations)
-    plan = plans.get(name)
-    if plan is None:
-        if len(plans) >= _MAX_PLANS:
-            plans.clear()
-        plan = plans[name] = _plan(stream, operation, name[2], kernel, anchor, iterations)
-    box, size, made = plan
-    if box is not None:
+    plan = _planned(stream, operation, src, kernel, anchor, iterations)
+    if plan.steps is not None:
+        return native.morphology(stream, plan.steps, src, dst, key)
+    if plan.box is not None:
         columns, rows = src.size()
-        if size[0] // 2 < columns and size[1] // 2 < rows:
-            return box.apply(src, dst, stream)
+        if plan.box_wh[0] // 2 < columns and plan.box_wh[1] // 2 < rows:
+            return plan.box.apply(src, dst, stream)
     arena = arenas.current()
     for left in range(iterations - 1, 0, -1):
         lane = f"cuda {key} {left}"
-        src = made.apply(src, None if arena is None else arena.take(lane), stream)
+        src = plan.made.apply(src, None if arena is None else arena.take(lane), stream)
         if arena is not None:
             arena.put(lane, src)
-    return made.apply(src, dst, stream)
+    return plan.made.apply(src, dst, stream)
 
 
 def _erode(
@@ -280,7 +393,7 @@ def _dilate(
     return _extreme(stream, cv2.MORPH_DILATE, src, kernel, dst, anchor, iterations, "dilate")
 
 
-def _morphology(
+def morphology(
     stream: Any,
     src: Any,
     op: int,
@@ -291,9 +404,13 @@ def _morphology(
     borderType: int = cv2.BORDER_CONSTANT,
     borderValue: Any = None,
 ) -> Any:
+    """Open, close, and what else is made of erosions and dilations."""
     _check_border("morphologyEx", borderType, borderValue)
     erode, dilate = cv2.MORPH_ERODE, cv2.MORPH_DILATE
-
+    if iterations > 0:
+        plan = _planned(stream, op, src, kernel, anchor, iterations)
+        if plan.steps is not None:
+            return native.morphology(stream, plan.steps, src, dst, "morphologyEx")
     arena = arenas.current()
 
     def step(operation: int, image: Any, lane: str) -> Any:
@@ -336,8 +453,12 @@ ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "filter2D": lambda: _filter2d,
     "sepFilter2D": lambda: _sep_filter2d,
     "bilateralFilter": lambda: _bilateral,
+    "boxFilter": lambda: _box_filter,
+    "medianBlur": lambda: median,
+    "fastNlMeansDenoising": lambda: _denoise,
+    "fastNlMeansDenoisingColored": lambda: _denoise_colored,
     "erode": lambda: _erode,
     "dilate": lambda: _dilate,
-    "morphologyEx": lambda: _morphology,
+    "morphologyEx": lambda: morphology,
 }
 """By operation: gives its adapter."""

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 
 from edgevision import arena as arenas
+from edgevision.cv.gpu import native
 from edgevision.cv.gpu.call import Adapter, GpuMat, scratch
 from edgevision.errors import ConfigurationError, CudaUnsupportedError
 
-__all__ = ["ADAPTERS"]
+__all__ = ["ADAPTERS", "split"]
 
 cuda: Any = cv2.cuda
 
@@ -75,7 +77,8 @@ def _merge(stream: Any, mv: Any, dst: Any = None) -> Any:
     return cuda.merge(list(mv), dst, stream)
 
 
-def _split(stream: Any, m: Any, mv: Any = None) -> Any:
+def split(stream: Any, m: Any, mv: Any = None) -> Any:
+    """Return a tuple of images, one for each channel, in buffers of the arena."""
     arena = arenas.current()
     if arena is None or mv is not None:
         return tuple(cuda.split(m, mv, stream))
@@ -90,7 +93,7 @@ def _split(stream: Any, m: Any, mv: Any = None) -> Any:
 def _extract_channel(stream: Any, src: Any, coi: int, dst: Any = None) -> Any:
     if not 0 <= coi < src.channels():
         raise ConfigurationError(f"coi is 0 to {src.channels() - 1}, got {coi}")
-    return _split(stream, src)[coi].copyTo(stream, dst)
+    return split(stream, src)[coi].copyTo(stream, dst)
 
 
 def _resize(
@@ -124,10 +127,14 @@ def _resize(
         if width > columns or height > rows:
             raise CudaUnsupportedError("cv.resize on CUDA enlarges with INTER_LINEAR only")
         return cuda.resize(src, size, dst, fx, fy, cv2.INTER_AREA, stream)
+    if interpolation == cv2.INTER_CUBIC and native.usable():
+        enlarged = native.cubic(stream, src, (width, height), (sx, sy), dst)
+        if enlarged is not None:
+            return enlarged
     if interpolation != cv2.INTER_LINEAR:
         raise CudaUnsupportedError(
-            "cv.resize on CUDA takes INTER_NEAREST, INTER_LINEAR and INTER_AREA, got "
-            f"{interpolation}"
+            "cv.resize on CUDA takes INTER_NEAREST, INTER_LINEAR and INTER_AREA, and INTER_CUBIC "
+            f"of 8U, 16U, 16S and 32F from compute capability 7.5 on; got {interpolation}"
         )
     matrix = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -154,6 +161,80 @@ def _pyr_down(
     return cuda.pyrDown(src, dst, stream)
 
 
+def _pyr_up(
+    stream: Any,
+    src: Any,
+    dst: Any = None,
+    dstsize: Any = None,
+    borderType: int = cv2.BORDER_DEFAULT,
+) -> Any:
+    _plain_border("pyrUp", borderType)
+    if dstsize is not None and tuple(dstsize) != (0, 0):
+        raise CudaUnsupportedError("cv.pyrUp on CUDA doubles, and takes no dstsize")
+    return cuda.pyrUp(src, dst, stream)
+
+
+_NO_VALUE = (0.0,) * 4
+
+
+def _color(value: Any) -> tuple[float, ...]:
+    if value is None:
+        return _NO_VALUE
+    given = (float(value),) if isinstance(value, int | float) else tuple(map(float, value))
+    return (*given, *_NO_VALUE)[:4]
+
+
+def _remap(
+    stream: Any,
+    src: Any,
+    map1: Any,
+    map2: Any,
+    interpolation: int,
+    dst: Any = None,
+    borderMode: int = cv2.BORDER_CONSTANT,
+    borderValue: Any = None,
+) -> Any:
+    if map1.type() == cv2.CV_32FC2:
+        map1, map2 = split(stream, map1)
+    return cuda.remap(src, map1, map2, interpolation, dst, borderMode, _color(borderValue), stream)
+
+
+def _warp(name: str) -> Adapter:
+    function = getattr(cuda, name)
+
+    def run(
+        stream: Any,
+        src: Any,
+        M: Any,
+        dsize: Any,
+        dst: Any = None,
+        flags: int = cv2.INTER_LINEAR,
+        borderMode: int = cv2.BORDER_CONSTANT,
+        borderValue: Any = None,
+    ) -> Any:
+        # dsize of 0 by 0 is the size of the source in cv2.
+        size_wh = src.size() if tuple(dsize) == (0, 0) else tuple(dsize)
+        matrix = np.asarray(M, np.float64)
+        return function(src, matrix, size_wh, dst, flags, borderMode, _color(borderValue), stream)
+
+    return run
+
+
+def _reproject(
+    stream: Any,
+    disparity: Any,
+    Q: Any,
+    _3dImage: Any = None,
+    handleMissingValues: bool = False,
+    ddepth: int = -1,
+) -> Any:
+    if handleMissingValues or ddepth not in (-1, cv2.CV_32F):
+        raise CudaUnsupportedError(
+            "cv.reprojectImageTo3D on CUDA gives 32F, and does not handle missing values"
+        )
+    return cuda.reprojectImageTo3D(disparity, np.asarray(Q, np.float32), _3dImage, 3, stream)
+
+
 def _blend_linear(
     stream: Any, src1: Any, src2: Any, weights1: Any, weights2: Any, dst: Any = None
 ) -> Any:
@@ -178,10 +259,15 @@ ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "copyTo": lambda: _copy_to,
     "setTo": lambda: _set_to,
     "merge": lambda: _merge,
-    "split": lambda: _split,
+    "split": lambda: split,
     "extractChannel": lambda: _extract_channel,
     "resize": lambda: _resize,
     "pyrDown": lambda: _pyr_down,
+    "pyrUp": lambda: _pyr_up,
+    "remap": lambda: _remap,
+    "warpAffine": partial(_warp, "warpAffine"),
+    "warpPerspective": partial(_warp, "warpPerspective"),
+    "reprojectImageTo3D": lambda: _reproject,
     "blendLinear": lambda: _blend_linear,
     "alphaComp": lambda: _alpha_comp,
 }

@@ -31,6 +31,7 @@ ROWS = (
         dtypes=_NUMBERS,
         cleared=_MASK,
         cuda_call=_SCALAR.format("add") + _ONE_MASK,
+        inexact="32SC134",
     ),
     _row(
         "subtract(src1, src2[, dst[, mask[, dtype]]]) -> dst",
@@ -43,6 +44,7 @@ ROWS = (
         dtypes=_NUMBERS,
         cleared=_MASK,
         cuda_call=_SCALAR.format("subtract") + _ONE_MASK,
+        inexact="32SC134",
     ),
     _row(
         "multiply(src1, src2[, dst[, scale[, dtype]]]) -> dst",
@@ -54,6 +56,7 @@ ROWS = (
         scalars=_EITHER,
         dtypes=_NUMBERS,
         cuda_call=_SCALAR.format("multiply"),
+        inexact="16UC134 32SC134",
     ),
     _row(
         "divide(src1, src2[, dst[, scale[, dtype]]]) -> dst",
@@ -68,6 +71,7 @@ ROWS = (
         dtypes=_NUMBERS,
         cuda_call=_SCALAR.format("divide") + "; there is no divide(scale, src2)",
         note="An integer divided by zero is zero.",
+        inexact="8UC134 8SC134 16UC134 16SC134 32SC134",
     ),
     _row(
         "absdiff(src1, src2[, dst]) -> dst",
@@ -79,6 +83,7 @@ ROWS = (
         scalars=_EITHER,
         dtypes=_NUMBERS,
         cuda_call=_SCALAR.format("absdiff"),
+        inexact="32SC134",
     ),
     _row(
         "addWeighted(src1, alpha, src2, beta, gamma[, dst[, dtype]]) -> dst",
@@ -88,6 +93,7 @@ ROWS = (
         relative=2e-07,
         differs="32S passes through float.",
         dtypes=_NUMBERS,
+        inexact="32SC134",
     ),
     _row(
         "abs(src[, dst]) -> dst",
@@ -105,6 +111,7 @@ ROWS = (
         differs="16U wraps on CUDA from 46341 on.",
         dtypes="8U 16U 16S 32F",
         reference=True,
+        inexact="16UC134",
     ),
     _row(
         "sqrt(src[, dst]) -> dst",
@@ -310,6 +317,7 @@ ROWS = (
         reference=True,
         cuda_call="mat.convertTo(rtype, alpha, beta, stream, dst)",
         note="rtype is a depth such as cv2.CV_32F; the channels stay.",
+        inexact="32SC134",
     ),
     _row(
         "normalize(src, dst[, alpha[, beta[, norm_type[, dtype[, mask]]]]]) -> dst",
@@ -319,7 +327,6 @@ ROWS = (
         relative=1e-07,
         dtypes="8U 16U 16S 32F 64F",
         cleared=_MASK,
-        cuda_call="normalize(src, alpha, beta, norm_type, dtype, dst, mask, stream)",
     ),
     _row(
         "LUT(src, lut[, dst]) -> dst",
@@ -344,13 +351,12 @@ ROWS = (
         "dft(src[, dst[, flags[, nonzeroRows]]]) -> dst",
         "Fourier transform.",
         cuda="dft",
-        cuda_types="32FC2",
+        cuda_types="32FC12",
         relative=5e-07,
-        differs="A real source gives half of the spectrum, in two channels.",
         dtypes=_FLOATS,
         channels=(1, 2),
         cleared=(When("nonzeroRows"),),
-        cuda_call="dft(src, dft_size, dst, flags, stream); a real source gives (H, W // 2 + 1, 2)",
+        cuda_call="a real image needs DFT_COMPLEX_OUTPUT; neither DFT_REAL_OUTPUT nor nonzeroRows",
     ),
     _row(
         "mulSpectrums(a, b, flags[, c[, conjB]]) -> c",

@@ -18,12 +18,10 @@ ROWS = (
         "Edges, 255 on 0.",
         cuda="createCannyEdgeDetector",
         cuda_types="8UC1",
-        differs="The border pixels differ.",
         pooled=("edges",),
         dtypes="8U",
         channels=(1, 3),
-        cuda_call="createCannyEdgeDetector(low, high, aperture, L2gradient).detect(image, edges, "
-        "stream)",
+        cuda_call="one channel; no gradients as input",
         note="Canny(dx, dy, threshold1, threshold2) is the other form; its result is pooled when "
         "threshold2 is given by name.",
     ),
@@ -34,8 +32,7 @@ ROWS = (
         cuda="createHoughLinesDetector",
         cuda_types="8UC1",
         differs="The same lines in another order.",
-        cuda_call="createHoughLinesDetector(rho, theta, threshold, doSort, maxLines)"
-        ".detect(src, lines, stream) -> (1, N, 2)",
+        cuda_call="neither srn, stn nor angles; at most 4096 lines",
     ),
     _points(
         "HoughLinesP(image, rho, theta, threshold[, lines[, minLineLength[, maxLineGap]]]) -> "
@@ -44,9 +41,7 @@ ROWS = (
         cuda="createHoughSegmentDetector",
         cuda_types="8UC1",
         differs="Another choice of segments.",
-        cuda_call="createHoughSegmentDetector(rho, theta, minLineLength, maxLineGap, maxLines, "
-        "threshold)"
-        ".detect(src, lines, stream) -> (1, N, 4)",
+        cuda_call="at most 4096 segments",
     ),
     _points(
         "HoughCircles(image, method, dp, minDist[, circles[, param1[, param2[, minRadius"
@@ -55,9 +50,7 @@ ROWS = (
         cuda="createHoughCirclesDetector",
         cuda_types="8UC1",
         differs="Another choice of circles.",
-        cuda_call="createHoughCirclesDetector(dp, minDist, cannyThreshold, votesThreshold, "
-        "minRadius, "
-        "maxRadius, maxCircles).detect(src, circles, stream)",
+        cuda_call="HOUGH_GRADIENT; at most 4096 circles",
     ),
     _row(
         "cornerHarris(src, blockSize, ksize, k[, dst[, borderType]]) -> dst",
@@ -66,8 +59,6 @@ ROWS = (
         cuda_types="8UC1 32FC1",
         relative=1e-06,
         dtypes="8U 32F",
-        cuda_call="createHarrisCorner(srcType, blockSize, ksize, k, borderType).compute(src, dst, "
-        "stream)",
     ),
     _row(
         "cornerMinEigenVal(src, blockSize[, dst[, ksize[, borderType]]]) -> dst",
@@ -76,8 +67,6 @@ ROWS = (
         cuda_types="8UC1 32FC1",
         relative=2e-06,
         dtypes="8U 32F",
-        cuda_call="createMinEigenValCorner(srcType, blockSize, ksize, borderType)"
-        ".compute(src, dst, stream)",
     ),
     _points(
         "goodFeaturesToTrack(image, maxCorners, qualityLevel, minDistance[, corners[, mask[, "
@@ -87,9 +76,6 @@ ROWS = (
         cuda="createGoodFeaturesToTrackDetector",
         cuda_types="8UC1 32FC1",
         dtypes="8U 32F",
-        cuda_call="createGoodFeaturesToTrackDetector(srcType, maxCorners, qualityLevel, "
-        "minDistance, "
-        "blockSize, useHarrisDetector, harrisK).detect(image, corners, mask, stream)",
     ),
     _row(
         "matchTemplate(image, templ, method[, result[, mask]]) -> result",
@@ -100,19 +86,17 @@ ROWS = (
         pooled=("result",),
         dtypes="8U 32F",
         channels=(1, 3),
-        cuda_call="createTemplateMatching(srcType, method).match(image, templ, result, stream); no "
-        "mask",
+        cuda_call="no mask",
     ),
     _row(
         "connectedComponents(image[, labels[, connectivity[, ltype]]]) -> retval, labels",
         "Number of blobs, and the label of each pixel.",
         cuda="connectedComponents",
         cuda_types="8UC1",
-        differs="The same blobs with other, scattered numbers.",
+        differs="The same blobs in another order, which changes from run to run.",
         pooled=("labels",),
         dtypes="8U",
-        cuda_call="connectedComponents(image, labels, connectivity, ltype): 8-way, 32S, no number",
-        note="CUDA numbers the labels otherwise.",
+        cuda_call="connectivity 8, 32S, from compute capability 7.5 on",
     ),
     _row(
         "connectedComponentsWithStats(image[, labels[, stats[, centroids[, connectivity[, "
@@ -129,10 +113,10 @@ ROWS = (
         "Blobs, by an algorithm of choice.",
         cuda="connectedComponentsWithAlgorithm",
         cuda_types="8UC1",
-        differs="The same blobs with other, scattered numbers.",
+        differs="The same blobs in another order, which changes from run to run.",
         pooled=("labels",),
         dtypes="8U",
-        note="CUDA numbers the labels otherwise.",
+        cuda_call="connectivity 8, 32S, cv2.cuda's one algorithm; from compute capability 7.5 on",
     ),
     _row(
         "distanceTransform(src, distanceType, maskSize[, dst[, dstType]]) -> dst",
@@ -150,9 +134,6 @@ ROWS = (
         pooled=("flow",),
         dtypes="8U",
         unpooled=(When("flags", bit="OPTFLOW_USE_INITIAL_FLOW"),),
-        cuda_call="FarnebackOpticalFlow_create(numLevels, pyrScale, fastPyramids, winSize, "
-        "numIters, "
-        "polyN, polySigma, flags).calc(I0, I1, flow, stream)",
     ),
     _points(
         "calcOpticalFlowPyrLK(prevImg, nextImg, prevPts, nextPts[, status[, err[, winSize[, "
@@ -165,7 +146,6 @@ ROWS = (
         differs="Another stopping rule.",
         dtypes="8U",
         channels=(1, 3),
-        cuda_call="SparsePyrLKOpticalFlow_create(winSize, maxLevel, iters, useInitialFlow)"
-        ".calc(prevImg, nextImg, prevPts, nextPts, status, err, stream); points are (1, N, 2)",
+        cuda_call="points are arrays on the host, or GpuMats",
     ),
 )

@@ -71,7 +71,7 @@ ROWS = (
         relative=4e-07,
         dtypes=_FILTERED,
         channels=_ANY_CHANNELS,
-        cuda_call="createBoxFilter gives the mean only",
+        cuda_call="the mean only, in the type of the image",
     ),
     _filter(
         "GaussianBlur(src, ksize, sigmaX[, dst[, sigmaY[, borderType]]]) -> dst",
@@ -95,6 +95,7 @@ ROWS = (
         cuda_call="createSobelFilter(srcType, dstType, dx, dy, ksize, scale).apply(src, dst, "
         "stream); "
         "no delta",
+        steps=2,
     ),
     _filter(
         "Scharr(src, ddepth, dx, dy[, dst[, scale[, delta[, borderType]]]]) -> dst",
@@ -139,12 +140,11 @@ ROWS = (
         "medianBlur(src, ksize[, dst]) -> dst",
         "Median over a square.",
         cuda="createMedianFilter",
-        cuda_types="8UC134 16UC134 32FC134",
-        differs="The border pixels differ.",
+        cuda_types="8UC134 16UC134 16SC134 32FC134",
         dtypes="8U 16U 16S 32F",
         channels=_ANY_CHANNELS,
-        cuda_call="createMedianFilter(srcType, windowSize).apply(src, dst, stream): 8U with one "
-        "channel",
+        cuda_call="a kernel of edgevision's own, to 31 by 31; before compute capability 7.5 "
+        "cv2.cuda's filter, of 8U with one channel",
     ),
     _filter(
         "bilateralFilter(src, d, sigmaColor, sigmaSpace[, dst[, borderType]]) -> dst",
@@ -160,33 +160,31 @@ ROWS = (
         "erode(src, kernel[, dst[, anchor[, iterations[, borderType[, borderValue]]]]]) -> dst",
         "Minimum under a kernel.",
         cuda="createMorphologyFilter",
-        cuda_types="8UC14 32FC14",
-        differs="8U with several iterations differs at the border.",
+        cuda_types="8UC134 16UC134 16SC134 32FC134",
         dtypes=_FILTERED,
         channels=_ANY_CHANNELS,
-        cuda_call="createMorphologyFilter(MORPH_ERODE, srcType, kernel, anchor, iterations)"
-        ".apply(src, dst, stream); a rectangle is faster with createBoxMinFilter",
+        cuda_call="a kernel of edgevision's own; before compute capability 7.5 cv2.cuda's filter, "
+        "of 8U and 32F with 1 or 4 channels",
     ),
     _filter(
         "dilate(src, kernel[, dst[, anchor[, iterations[, borderType[, borderValue]]]]]) -> dst",
         "Maximum under a kernel.",
         cuda="createMorphologyFilter",
-        cuda_types="8UC14 32FC14",
+        cuda_types="8UC134 16UC134 16SC134 32FC134",
         dtypes=_FILTERED,
         channels=_ANY_CHANNELS,
-        cuda_call="createMorphologyFilter(MORPH_DILATE, srcType, kernel, anchor, iterations)"
-        ".apply(src, dst, stream); a rectangle is faster with createBoxMaxFilter",
+        cuda_call="a kernel of edgevision's own; before compute capability 7.5 cv2.cuda's filter, "
+        "of 8U and 32F with 1 or 4 channels",
     ),
     _filter(
         "morphologyEx(src, op, kernel[, dst[, anchor[, iterations[, borderType[, borderValue]]]]])"
         " -> dst",
         "Opening, closing, gradient, top hat, black hat or hit-or-miss.",
         cuda="createMorphologyFilter",
-        cuda_types="8UC14 32FC14",
+        cuda_types="8UC134 16UC134 16SC134 32FC134",
         dtypes=_FILTERED,
         channels=_ANY_CHANNELS,
-        cuda_call="createMorphologyFilter(op, srcType, kernel, anchor, iterations)"
-        ".apply(src, dst, stream); no hit-or-miss",
+        cuda_call="as erode and dilate; no hit-or-miss",
     ),
     _filter(
         "pyrMeanShiftFiltering(src, sp, sr[, dst[, maxLevel[, termcrit]]]) -> dst",
@@ -217,7 +215,7 @@ ROWS = (
         steps=1,
         dtypes="8U",
         channels=(1, 3),
-        cuda_call="fastNlMeansDenoising(src, h, dst, search_window, block_size, stream)",
+        cuda_call="h is one number",
         note="With one h for each channel, fastNlMeansDenoising(src, [h, h, h]), the result is "
         "pooled "
         "when h is given by name.",
@@ -232,7 +230,5 @@ ROWS = (
         differs="The two convert to Lab otherwise.",
         dtypes="8U",
         channels=(3,),
-        cuda_call="fastNlMeansDenoisingColored(src, h_luminance, photo_render, dst, search_window, "
-        "block_size, stream)",
     ),
 )
