@@ -6,6 +6,7 @@
   `edgevision.testing.scripted`.
 - `MjpegCamera`, `RtspCamera`: real network cameras on 127.0.0.1.
 - `CollectingUpstream`: takes messages, and fails when a test says so.
+- `MemoryHub`: a hub and its transport in memory, for what sends messages.
 - `HubStandIn`, `WorkloadStandIn`: edgeHub and the workload API on this machine, for a module with
   the real SDK (`edgevision.testing.hub`; needs the extra ``testing``).
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edgevision.testing.conformance import check_stage as check_stage
     from edgevision.testing.hub import HubStandIn as HubStandIn
     from edgevision.testing.hub import WorkloadStandIn as WorkloadStandIn
+    from edgevision.testing.memory_hub import MemoryHub as MemoryHub
     from edgevision.testing.scripted import ScriptedSource as ScriptedSource
     from edgevision.testing.shapes import black as black
     from edgevision.testing.shapes import frames as frames
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CollectingUpstream",
     "HubStandIn",
+    "MemoryHub",
     "MjpegCamera",
     "RtspCamera",
     "ScriptedSource",
@@ -51,6 +54,7 @@ __all__ = [
 _HOMES = {
     "CollectingUpstream": "collecting",
     "HubStandIn": "hub",
+    "MemoryHub": "memory_hub",
     "MjpegCamera": "cameras",
     "RtspCamera": "cameras",
     "ScriptedSource": "scripted",

@@ -147,7 +147,8 @@ class Forwarder:
         self._wake.set()
         try:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
-        except (asyncio.TimeoutError, TimeoutError):
+            await self._outbox.take(0)  # what is done with is noted by then
+        except (asyncio.TimeoutError, TimeoutError, UpstreamError):
             return False
         finally:
             self._flush = False

@@ -296,9 +296,10 @@ class Keeper:
 
     def statistics(self) -> OutboxStatistics:
         """Return the counters at this moment."""
-        oldest_s = self._store.oldest_stored_at_s() if self._store.opened else None
+        waiting = self._waiting - sum(count for count, _ in self._removals.values())
+        oldest_s = self._store.oldest_stored_at_s() if waiting and self._store.opened else None
         return OutboxStatistics(
-            waiting=self._waiting - sum(count for count, _ in self._removals.values()),
+            waiting=waiting,
             waiting_bytes=self._bytes - sum(size for _, size in self._removals.values()),
             oldest_age_s=0.0 if oldest_s is None else max(0.0, self._clock.now_s() - oldest_s),
             stored=self._stored,

@@ -130,7 +130,8 @@ class Stream:
         """Weigh that a suspect failed although nothing else was on its way.
 
         It counts against it only if other packets were acknowledged since it last did; where there
-        are none to send, the packet after it is to be sent as the proof.
+        are none to send, the packet after it is to be sent as the proof. A batch is taken apart
+        without a proof, since nothing is lost by it.
 
         Args:
             flight: the suspect.
@@ -142,4 +143,6 @@ class Stream:
         elif flight.alone >= _ALONE:
             self.probe = True
         flight.passed = acknowledged
+        if flight.stored.count > 1 and flight.alone >= _ALONE:
+            return True
         return flight.convictions >= _CONVICTIONS

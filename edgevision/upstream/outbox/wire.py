@@ -48,7 +48,7 @@ class WireLimit:
         known = self._overheads.get(key)
         if known is None:
             properties = {**message.properties, "batch": _MANY}
-            known = self.size(Packet("", message.output, b"", properties)) + _SLACK_BYTES
+            known = self.size(Packet("-", message.output, b"", properties)) + _SLACK_BYTES
             if len(self._overheads) >= _MAX_KNOWN:
                 self._overheads.clear()
             self._overheads[key] = known

@@ -221,7 +221,6 @@ class Worker:
             except Exception as error:  # a mistake of ours; nobody must wait for ever
                 _log.exception("the outbox failed")
                 self._fail(calls, UpstreamError(f"the outbox failed: {error}", retryable=True))
-            self._publish()
         with self._ready:
             calls = list(self._calls)
             self._calls.clear()
@@ -259,10 +258,12 @@ class Worker:
             self._remove_s = self._monotonic() + _REMOVE_AFTER_S
         self._attempt(partial(self._tend, stopping))
         self._store()
+        answers: list[_Outcome] = []
         for call in calls:
             if call.done is not None:
-                value, error = self._attempt(call.work)
-                _settle([(call.done, value, error)])
+                answers.append((call.done, *self._attempt(call.work)))
+        self._publish()
+        _settle(answers)
 
     def _tend(self, stopping: bool) -> None:
         """Delete what is done with when it is time, and tidy up while nobody waits."""
