@@ -169,6 +169,14 @@ class Supervisor:
         """
         await self._ready()
 
+    async def ready(self) -> None:
+        """Return once there is a connection that takes messages.
+
+        Raises:
+            TransportError: ``offline``: the supervisor has ended.
+        """
+        await self._ready()
+
     async def send(self, packet: Packet) -> None:
         """Wait for a connection, send ``packet``, and return once it is acknowledged.
 
