@@ -488,4 +488,6 @@ class Pipeline:
         # Until an error is forgotten its traceback holds the stage's variables, which is no fault.
         if failed or not (owners or picture):
             return
-        raise kept_error(self.camera, frame.sequence, owners, picture)
+        # What belongs to no stage is the picture, uploaded before the first of them.
+        stages = [owner for owner in owners if owner]
+        raise kept_error(self.camera, frame.sequence, stages, picture or "?")

@@ -9,6 +9,8 @@ on demand, works without a GPU as far as it can, and says what is missing otherw
 - `PinnedPool`: page-locked arrays.
 - `DeviceArena`: the frame's buffers in device memory.
 - `share`, `borrow`: images of and for CuPy, torch and others, without a copy.
+
+The runner makes a `lane.Lane` of these for each camera, on the device that `choice.choose` finds.
 """
 
 from __future__ import annotations

@@ -149,6 +149,41 @@ class Driver:
         """Free memory of `allocate_mapped`; harmless when the driver has gone."""
         self._library.cuMemFreeHost(ctypes.c_void_p(address))
 
+    def load_kernel(self, ptx: bytes, name: str) -> int:
+        """Load a kernel into the calling thread's context, and return its CUfunction.
+
+        Raises:
+            DriverError: there is no context, or the driver does not take the code.
+        """
+        module, function = ctypes.c_void_p(), ctypes.c_void_p()
+        self._check("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(ptx + b"\0"))
+        self._check("cuModuleGetFunction", ctypes.byref(function), module, name.encode())
+        return int(function.value or 0)
+
+    def launch(
+        self,
+        kernel: int,
+        grid_wh: tuple[int, int],
+        block_wh: tuple[int, int],
+        stream: int,
+        args: ctypes.Structure,
+    ) -> None:
+        """Queue a kernel, which takes one structure by value, on a stream.
+
+        Raises:
+            DriverError: the driver refuses, or something queued earlier has failed.
+        """
+        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(args))
+        numbers = [ctypes.c_uint(n) for n in (*grid_wh, 1, *block_wh, 1, 0)]
+        self._check(
+            "cuLaunchKernel",
+            ctypes.c_void_p(kernel),
+            *numbers,
+            ctypes.c_void_p(stream),
+            parameters,
+            None,
+        )
+
     def _start_nvml(self) -> Any:
         if not self._nvml_ready:
             self._nvml_ready = True

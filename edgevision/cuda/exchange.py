@@ -1,7 +1,7 @@
 """Images shared with other libraries without a copy: CuPy, torch, CV-CUDA, Numba.
 
 What they have in common is the CUDA array interface (version 3, as Numba's documentation defines
-it). `share` shows a GpuMat through it, `borrow` makes a GpuMat of what shows it.
+it) or DLPack. `share` shows a GpuMat through both, `borrow` makes a GpuMat of what shows one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import cv2
 
 from edgevision.cuda import cuda_stream
+from edgevision.cuda.dlpack import CUDA, interface_of
 from edgevision.errors import ConfigurationError, CudaUnsupportedError
 
 __all__ = ["SharedImage", "borrow", "share"]
@@ -23,7 +24,8 @@ _DEPTHS = {code[1:]: depth for depth, code in _TYPES.items()}
 # Between two numbers of channels of the same depth: 8 up to OpenCV 4, 32 from 5 on.
 _CHANNEL_STEP = cv2.CV_8UC2
 _MAX_CHANNELS = 4
-_DEFAULT_STREAM = 1  # the interface's word for it; 0 is not allowed
+_DEFAULT_STREAM = 1  # the interfaces' word for it; 0 is not allowed
+_NO_ORDER = -1
 
 
 class SharedImage:
@@ -64,6 +66,44 @@ class SharedImage:
             "stream": self._stream or _DEFAULT_STREAM,
         }
 
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return DLPack's number for CUDA, and the device's."""
+        device: tuple[int, int] = self._mat.__dlpack_device__()  # type: ignore[attr-defined]
+        return device
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Return a DLPack capsule of the same memory.
+
+        Args:
+            stream: the taker's stream, which waits for the one that the image is computed on; None
+                is the default stream, -1 asks for no order.
+            max_version: ignored: the capsule is of the first version, which every taker knows.
+            dl_device: must be the image's own.
+            copy: must not be True.
+
+        Raises:
+            BufferError: a copy or another device is asked for.
+        """
+        del max_version
+        if copy:
+            raise BufferError("an image is shared without a copy: clone it first (cv.clone)")
+        if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
+            raise BufferError(f"the image is on {self.__dlpack_device__()}, not on {dl_device}")
+        theirs = _DEFAULT_STREAM if stream is None else stream
+        if theirs != _NO_ORDER and (theirs, self._stream) != (_DEFAULT_STREAM, 0):
+            own = cv2.cuda.wrapStream(self._stream) if self._stream else cv2.cuda.Stream.Null()
+            fence = cuda_stream.Fence()
+            fence.set(own)
+            fence.wait(_of_pointer(theirs))
+        return self._mat.__dlpack__()  # type: ignore[attr-defined]
+
 
 class _Layout(NamedTuple):
     """Where an image lies, in OpenCV's words."""
@@ -78,9 +118,10 @@ class _Layout(NamedTuple):
 def share(mat: cv2.cuda.GpuMat) -> SharedImage:
     """Show a GpuMat to another library, without a copy.
 
-    ``cupy.asarray(share(mat))`` waits for the pipeline's stream by itself. torch does not read the
-    stream: put ``with torch.cuda.stream(torch.cuda.ExternalStream(cuda_stream.pointer())):`` around
-    ``torch.as_tensor(share(mat), device="cuda")`` and what follows.
+    ``cupy.asarray(share(mat))`` and ``torch.from_dlpack(share(mat))`` wait for the pipeline's
+    stream by themselves. ``torch.as_tensor`` does not: put ``with
+    torch.cuda.stream(torch.cuda.ExternalStream(cuda_stream.pointer())):`` around it. Work on the
+    array that the pipeline is to see is done on its stream, too.
     """
     return SharedImage(mat, cuda_stream.pointer())
 
@@ -95,16 +136,21 @@ def borrow(array: Any) -> Iterator[cv2.cuda.GpuMat]:
     Args:
         array: (H, W) or (H, W, C) in device memory with up to four channels, pixels adjacent within
             a row; whatever has a ``__cuda_array_interface__``, such as a CuPy array or a torch
-            tensor.
+            tensor, or a ``__dlpack__``, such as a JAX array.
 
     Raises:
         ConfigurationError: it is no such array; the message says what is wrong with it.
     """
     interface = getattr(array, "__cuda_array_interface__", None)
+    capsule = None
+    shares = interface is None and hasattr(array, "__dlpack__")
+    if shares and array.__dlpack_device__()[0] == CUDA:
+        capsule = array.__dlpack__(stream=cuda_stream.pointer() or _DEFAULT_STREAM)
+        interface = interface_of(capsule)
     if interface is None:
         raise ConfigurationError(
-            f"borrow wants an array in device memory (__cuda_array_interface__), got "
-            f"{type(array).__name__}"
+            "borrow wants an array in device memory (with __cuda_array_interface__ or __dlpack__), "
+            f"got {type(array).__name__}"
         )
     layout = _layout(interface)
     _wait_for(interface.get("stream"))
@@ -116,7 +162,7 @@ def borrow(array: Any) -> Iterator[cv2.cuda.GpuMat]:
         stream = cuda_stream.current()
         if stream is not None:
             stream.waitForCompletion()
-        del array
+        del array, capsule
 
 
 def _layout(interface: dict[str, Any]) -> _Layout:
@@ -151,9 +197,7 @@ def _wait_for(stream: int | None) -> None:
     own = cuda_stream.pointer()
     if stream is None or stream == own or (stream == _DEFAULT_STREAM and not own):
         return
-    theirs = (
-        cv2.cuda.Stream.Null() if stream == _DEFAULT_STREAM else cv2.cuda.wrapStream(int(stream))
-    )
+    theirs = _of_pointer(int(stream))
     current = cuda_stream.current()
     if current is None:
         theirs.waitForCompletion()
@@ -161,3 +205,9 @@ def _wait_for(stream: int | None) -> None:
     fence = cuda_stream.Fence()
     fence.set(theirs)
     fence.wait(current)
+
+
+def _of_pointer(stream: int) -> cv2.cuda.Stream:
+    if stream == _DEFAULT_STREAM:
+        return cv2.cuda.Stream.Null()
+    return cv2.cuda.wrapStream(stream)

@@ -69,6 +69,10 @@ class DeviceSlot:
         self.wait_for_stages()
         return self.mat, self._lane.upload_stream
 
+    def new_fence(self) -> Any:
+        """Return a fence of the source's own."""
+        return self._lane.runtime.fence()
+
     def filled(self) -> None:
         """Say that the frame will be there once the work queued so far has been done."""
         self.ready.set(self._lane.upload_stream)

@@ -7,6 +7,7 @@
 ``rtsp://``, ``rtsps://``           `RtspSource`: a camera on the network
 ``http://``, ``https://``           `HttpSource`: MJPEG on the network
 ``gstreamer:v4l2src ! ...``         `GStreamerSource`: any pipeline of GStreamer's
+``nvdec:clip.mp4``, ``nvdec:rtsp:`` `NvdecSource`: decoded by the GPU, into its memory
 ``csi:0``                           `CsiSource`: a CSI camera of a Jetson module
 ``replay:folder``                   `RecordingSource`: what ``edgevision record`` wrote
 ``synthetic:``                      `SyntheticSource`: a rendered walkway with its ground truth
@@ -47,6 +48,7 @@ _factories: dict[str, str | Callable[..., Source]] = {
     "http": "edgevision.sources.network:HttpSource",
     "https": "edgevision.sources.network:HttpSource",
     "images": "edgevision.sources.images:ImagesSource",
+    "nvdec": "edgevision.sources.nvdec:nvdec_source",
     "replay": "edgevision.sources.recording:RecordingSource",
     "rtsp": "edgevision.sources.network:RtspSource",
     "rtsps": "edgevision.sources.network:RtspSource",
@@ -139,6 +141,8 @@ def _taken_apart(uri: str) -> tuple[str, str, dict[str, Any]]:
         )
     if scheme == "gstreamer":
         return scheme, address, {}
+    if scheme == "nvdec" and "://" in address:
+        return scheme, *split_url(address)
     if address.startswith("//") and scheme != "file":
         return scheme, *split_url(scheme + uri[len(scheme) :])
     if scheme in ("rtsp", "rtsps", "http", "https"):
