@@ -13,6 +13,8 @@ The package, from the bottom up:
 - `edgevision.config`: pipeline.yaml.
 - `edgevision.upstream`: where results go.
 - `edgevision.web`: the preview page.
+- `method`, `on_input`, `module_method`, `module_input`: what the hub may call and send, see
+  `edgevision.harness`.
 - `edgevision.testing`: what tests of your own stages need.
 - `edgevision.cli`: the command line.
 
@@ -20,6 +22,9 @@ Importing edgevision loads cv2 and NumPy and nothing else that is large.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from edgevision import opencv
 
@@ -33,6 +38,10 @@ from edgevision.param import Param
 from edgevision.pipeline import Pipeline
 from edgevision.stage import DropFrame, Stage, stage
 
+if TYPE_CHECKING:
+    from edgevision.harness.inputs import module_input, on_input
+    from edgevision.harness.methods import MethodError, method, module_method
+
 __all__ = [
     "BatchStage",
     "ConfigurationError",
@@ -41,11 +50,37 @@ __all__ = [
     "DropFrame",
     "EdgeVisionError",
     "Frame",
+    "MethodError",
     "Param",
     "Pipeline",
     "Stage",
     "__version__",
+    "method",
+    "module_input",
+    "module_method",
+    "on_input",
     "stage",
 ]
 
 __version__ = "0.1.0"
+
+# What only a module that the hub steers needs is imported when it is asked for.
+_OF_MODULES = {
+    "MethodError": "methods",
+    "method": "methods",
+    "module_input": "inputs",
+    "module_method": "methods",
+    "on_input": "inputs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"edgevision.harness.{_OF_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -16,7 +16,7 @@ from edgevision.redaction import HIDDEN, redact
 from edgevision.suggestion import did_you_mean
 from edgevision.type_hint import resolve
 
-__all__ = ["REQUIRED", "Param", "ParamSpec", "collect", "validate"]
+__all__ = ["REQUIRED", "Param", "ParamSpec", "collect", "json_of", "validate"]
 
 _LONGEST_SHOWN = 100
 
@@ -123,7 +123,7 @@ class ParamSpec:
         if self.secret:
             schema["writeOnly"] = True
         elif self.default is not REQUIRED:
-            schema["default"] = _json(self.default)
+            schema["default"] = json_of(self.default)
         return schema
 
     def describe_type(self) -> str:
@@ -136,7 +136,7 @@ class ParamSpec:
             return "required"
         if self.secret:
             return HIDDEN
-        value = _json(self.default)
+        value = json_of(self.default)
         words = {None: "null", True: "true", False: "false"}
         return words[value] if value is None or isinstance(value, bool) else repr(value)
 
@@ -260,14 +260,14 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
-def _json(value: Any) -> Any:
-    """Return a parameter's value as JSON has it."""
+def json_of(value: Any) -> Any:
+    """Return a parameter's value as JSON has it, such as a path as text and a tuple as a list."""
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, (list, tuple)):
-        return [_json(item) for item in value]
+        return [json_of(item) for item in value]
     if isinstance(value, dict):
-        return {key: _json(item) for key, item in value.items()}
+        return {key: json_of(item) for key, item in value.items()}
     return value

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgevision.cli.output import Output
 from edgevision.cli.reload import Reloader
+from edgevision.errors import ConfigurationError
 from edgevision.runner.runner import Runner
+from edgevision.upstream.settings import ConsoleSettings, IotEdgeSettings
 
 if TYPE_CHECKING:
     from edgevision.config import PipelineConfig
@@ -44,14 +46,21 @@ class RunOptions:
     open_browser: bool = False
     reload: bool = False
 
-    def address(self, config: PipelineConfig) -> tuple[str, int] | None:
-        """Return host and port of the preview page, or None for no page."""
+    def address(
+        self, config: PipelineConfig, usual: tuple[str, int] | None = None
+    ) -> tuple[str, int] | None:
+        """Return host and port of the preview page, or None for no page.
+
+        Args:
+            config: the pipeline.
+            usual: where the page is without an option, instead of where the pipeline says.
+        """
         asked = self.host is not None or self.port is not None or self.open_browser
         if self.web is False or (config.web is None and not asked):
             return None
-        host, port = (
-            ("127.0.0.1", 8080) if config.web is None else (config.web.host, config.web.port)
-        )
+        if usual is None and config.web is not None:
+            usual = (config.web.host, config.web.port)
+        host, port = usual or ("127.0.0.1", 8080)
         return self.host or host, port if self.port is None else self.port
 
 
@@ -81,9 +90,11 @@ class Session:
         Raises:
             ConfigurationError: a port that is taken, a file that cannot be written.
         """
+        config = self.config
+        if any(isinstance(settings, IotEdgeSettings) for settings in config.upstream):
+            return self._run_module()
         self._output.start_logging()
         logging.getLogger("edgevision").addFilter(_say_what_to_open)
-        config = self.config
         runner = _CommandRunner(
             self._companions,
             config.camera_specs(),
@@ -99,9 +110,40 @@ class Session:
             if runner.cameras:
                 self._summarize([camera.status() for camera in runner.cameras.values()])
 
+    def _run_module(self) -> int:
+        """Run as a module of IoT Edge: steered by the hub, logs as its agent reads them.
+
+        Raises:
+            ConfigurationError: something that a module cannot do; the connection can never work.
+            UpstreamError: the hub is there, and no connection came about for many minutes.
+        """
+        from edgevision.harness.log import start_logging
+        from edgevision.harness.module_runner import ModuleRunner, web_address
+        from edgevision.upstream.iotedge import IotEdgeUpstream
+
+        if self._options.reload:
+            raise ConfigurationError(
+                "--reload does not go with the upstream iotedge: the module twin steers the stages"
+            )
+        config = self.config
+        level = start_logging()
+        upstreams = self._upstreams()
+        edge = [upstream for upstream in upstreams if isinstance(upstream, IotEdgeUpstream)]
+        if len(edge) > 1:
+            raise ConfigurationError("a module has one upstream iotedge")
+        settings = next(s for s in config.upstream if isinstance(s, IotEdgeSettings))
+        address = self._options.address(config, web_address(config))
+        runner = ModuleRunner(config, edge[0], settings, upstreams, web=address, log_level=level)
+        code = runner.run(duration_s=self._options.duration_s)
+        if edge[0].failure is not None:
+            raise edge[0].failure
+        _log.info("stopped")
+        # Cameras that have failed were reported: the hub may have brought them back, and a restart
+        # of the module would not.
+        return 0 if code == 1 and runner.failures else code
+
     def _upstreams(self) -> list[Upstream]:
         from edgevision.upstream.registry import open_upstream
-        from edgevision.upstream.settings import ConsoleSettings
 
         opened = []
         for settings in self.config.upstream:

@@ -28,6 +28,7 @@ __all__ = ["from_mapping", "load", "parse"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 Way = tuple[int | str, ...]
+_WITH_PATH = ("outbox", "artifacts")
 # Schemes whose address is a path of this machine.
 _OF_PATHS = frozenset({"file", "images", "replay"})
 
@@ -93,6 +94,7 @@ def from_mapping(
     *,
     folder: str | Path = ".",
     override: Override | None = None,
+    files: StageFiles | None = None,
 ) -> PipelineConfig:
     """Read a pipeline from dictionaries and lists, as JSON has them.
 
@@ -103,11 +105,13 @@ def from_mapping(
         document: what a pipeline.yaml would say.
         folder: what relative paths are relative to.
         override: sources and parameters that replace those of the document.
+        files: what has loaded stage files before; they are not loaded again.
 
     Raises:
         ConfigurationError: see `load`; there are no lines.
     """
-    return _Reader(from_object(document), Problems(), Path(folder), str, override).read()
+    root = from_object(document)
+    return _Reader(root, Problems(), Path(folder), str, override, files).read()
 
 
 class _Reader:
@@ -119,6 +123,7 @@ class _Reader:
         folder: what relative paths are relative to.
         hide: hides substituted values in a text.
         override: replaces parts of the document.
+        files: loads stage files.
     """
 
     def __init__(
@@ -128,6 +133,7 @@ class _Reader:
         folder: Path,
         hide: Callable[[str], str],
         override: Override | None,
+        files: StageFiles | None = None,
     ) -> None:
         self._problems = problems
         self._folder = folder
@@ -141,7 +147,7 @@ class _Reader:
         self._root = write_out(root, problems)
         if override is not None:
             override.apply(self._root, problems)
-        self._files = StageFiles()
+        self._files = files or StageFiles()
         self._stages = StageCheck(self._root, problems, folder, self._files, hide)
 
     def read(self) -> PipelineConfig:
@@ -245,7 +251,7 @@ class _Reader:
 
     def _check_upstreams(self, node: Node) -> list[Any]:
         from edgevision.upstream.registry import upstream_kinds
-        from edgevision.upstream.settings import JsonlSettings
+        from edgevision.upstream.settings import IotEdgeSettings, JsonlSettings
 
         kinds = upstream_kinds()
         if not isinstance(node.value, list):
@@ -268,10 +274,17 @@ class _Reader:
                 continue
             settings = self._validated(kinds[name].settings, way)
             if isinstance(settings, JsonlSettings):
-                path = os.path.join(self._folder, os.path.expanduser(settings.path))
-                settings = settings.model_copy(update={"path": path})
+                settings = self._rooted(settings)
+            elif isinstance(settings, IotEdgeSettings):
+                update = {key: self._rooted(getattr(settings, key)) for key in _WITH_PATH}
+                settings = settings.model_copy(update=update)
             found.append(settings)
         return found
+
+    def _rooted(self, settings: Any) -> Any:
+        """Return settings with their path relative to the pipeline's file."""
+        path = os.path.join(self._folder, os.path.expanduser(settings.path))
+        return settings.model_copy(update={"path": path})
 
     def _finish(self, config: PipelineConfig, sources: dict[str, Callable[[], Any]]) -> None:
         """Give the models what does not come from the document's text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -127,6 +128,14 @@ class InputMessage:
     content_type: str = ""
     content_encoding: str = ""
     sender: str = ""
+
+    def json(self) -> Any:
+        """Return the body decoded from JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return json.loads(self.payload)
 
 
 class Handlers(Protocol):

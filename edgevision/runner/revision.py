@@ -61,12 +61,15 @@ class _Change:
         settle(False)
 
     def settle(self, keep: bool) -> Future[None] | None:
-        """Keep or take back what was made; None if nothing was or is yet."""
-        self.future.cancel()
+        """Keep or take back what was made; return what is done when that is; None: it is."""
+        if self.future.cancel():
+            return None
         with self._lock:
             settle, self._settle = self._settle, None
             self._given_up = not keep
-        return None if settle is None else self.camera.worker.call(lambda: settle(keep))
+        if settle is None:
+            return None if self.future.done() else self.future
+        return self.camera.worker.call(lambda: settle(keep))
 
 
 async def revise_stages(
@@ -87,29 +90,30 @@ async def revise_stages(
         for plan in plans
         if plan.how in ("set", "stages") and not cameras[plan.spec.name].over
     ]
-    keep = False
     try:
-        if changes:
-            await _wait([change.future for change in changes], timeout_s)
-            _check(changes, timeout_s)
-        keep = True
-    finally:
-        settling = [change.settle(keep) for change in changes]
+        await _wait([change.future for change in changes], timeout_s, asyncio.FIRST_EXCEPTION)
+        _check(changes, timeout_s)
+    except BaseException:
+        back = [change.settle(False) for change in changes]
+        await _wait([future for future in back if future is not None], timeout_s)
+        raise
     # Stages that were replaced may take their time to stop; the new ones are in force.
-    await _wait([future for future in settling if future is not None], timeout_s)
+    kept = [change.settle(True) for change in changes]
+    await _wait([future for future in kept if future is not None], timeout_s)
     for plan in plans:
         cameras[plan.spec.name].spec = plan.spec
 
 
-async def _wait(futures: Sequence[Future[None]], timeout_s: float) -> None:
-    """Wait until all are done or one has failed."""
+async def _wait(
+    futures: Sequence[Future[None]], timeout_s: float, until: str = asyncio.ALL_COMPLETED
+) -> None:
     if not futures:
         return
     waiting = [asyncio.wrap_future(future) for future in futures]
     for each in waiting:
         # Nobody asks for the exception of one that fails later.
         each.add_done_callback(lambda done: done.cancelled() or done.exception())
-    await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION)
+    await asyncio.wait(waiting, timeout=timeout_s, return_when=until)
 
 
 def _check(changes: Sequence[_Change], timeout_s: float) -> None:

@@ -55,6 +55,7 @@ class Runner:
         on_result: called on the event loop with the result of every frame; must not block.
         drain_s: how long a stop may take to process and deliver what was captured.
         pictures: take previews off the cameras also without a page, for `taps`.
+        flush_s: how long a stop may take to hand messages to the upstreams and stop these.
         endless: go on when every camera has ended; they may come back by `revise`.
 
     Raises:
@@ -73,6 +74,7 @@ class Runner:
         drain_s: float = 1.0,
         pictures: bool = False,
         endless: bool = False,
+        flush_s: float = _PUBLISHER_GRACE_S,
     ) -> None:
         if not cameras:
             raise ConfigurationError("a runner needs at least one camera")
@@ -89,6 +91,7 @@ class Runner:
         self._drain_s = drain_s
         self._pictures = pictures or web is not None
         self._endless = endless
+        self._flush_s = flush_s
         self._revising = asyncio.Lock()
         self._revised = asyncio.Event()
         self._started_at_s = time.time()
@@ -159,7 +162,7 @@ class Runner:
         for tap in self._taps.values():
             tap.close()
         if self._publisher is not None:
-            await self._publisher.stop(_PUBLISHER_GRACE_S)
+            await self._publisher.stop(self._flush_s)
         if self.web is not None:
             await self.web.stop()
             self.web = None

@@ -10,6 +10,7 @@ from edgevision.errors import ConfigurationError
 from edgevision.suggestion import did_you_mean
 from edgevision.upstream.settings import (
     ConsoleSettings,
+    IotEdgeSettings,
     JsonlSettings,
     UpstreamSettings,
     validated,
@@ -52,9 +53,16 @@ def _open_jsonl(settings: JsonlSettings) -> Upstream:
     return JsonlUpstream(settings)
 
 
+def _open_iotedge(settings: IotEdgeSettings) -> Upstream:
+    from edgevision.upstream.iotedge import IotEdgeUpstream
+
+    return IotEdgeUpstream(settings)
+
+
 _kinds: dict[str, UpstreamKind] = {
     "console": UpstreamKind(ConsoleSettings, _open_console, "format"),
     "jsonl": UpstreamKind(JsonlSettings, _open_jsonl, "path"),
+    "iotedge": UpstreamKind(IotEdgeSettings, _open_iotedge),
 }
 
 

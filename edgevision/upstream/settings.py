@@ -10,9 +10,12 @@ from edgevision.errors import ConfigurationError
 from edgevision.suggestion import did_you_mean
 
 __all__ = [
+    "ArtifactSettings",
     "ConsoleSettings",
     "DeliverySettings",
+    "IotEdgeSettings",
     "JsonlSettings",
+    "OutboxSettings",
     "PublishSettings",
     "UpstreamSettings",
     "validated",
@@ -134,6 +137,72 @@ class JsonlSettings(UpstreamSettings):
 
     fsync: bool = False
     """Wait until the disk has each batch, so that a power cut loses nothing. Slow on SD cards."""
+
+
+class OutboxSettings(_Settings):
+    """The file in which messages wait until the hub has acknowledged them."""
+
+    path: str = Field(default="outbox.sqlite", min_length=1)
+    """The file; its folder is made. In a container it belongs on a volume, or what waits is gone
+    with the container."""
+
+    max_bytes: int = Field(default=2**28, ge=2**22, json_schema_extra={"unit": "bytes"})
+    """The most that it may take on the disk."""
+
+    max_age_s: SomeSeconds = Field(default=7 * 86400.0, json_schema_extra={"unit": "s"})
+    """Messages that have waited for longer are dropped."""
+
+    when_full: Literal["drop oldest", "drop newest", "block"] = "drop oldest"
+    """What happens to a message for which there is no room. `block`: the cameras wait."""
+
+    fsync: bool = True
+    """Wait until the disk has each group of messages, so that a power cut loses nothing."""
+
+    batch_messages: int = Field(default=1, ge=1, le=10_000, json_schema_extra={"unit": "messages"})
+    """The most messages of a camera that share one message of the hub; 1: each has its own."""
+
+    batch_bytes: int = Field(
+        default=65_536, ge=1000, le=250_000, json_schema_extra={"unit": "bytes"}
+    )
+    """The most bytes of such a batch."""
+
+    batch_linger_s: Seconds = Field(default=1.0, json_schema_extra={"unit": "s"})
+    """How long a batch waits for more messages while the connection is free."""
+
+
+class ArtifactSettings(_Settings):
+    """The folder for pictures and clips that are too large for an answer."""
+
+    path: str = Field(default="artifacts", min_length=1)
+    """The folder; it is made."""
+
+    max_bytes: int = Field(default=500_000_000, ge=1_000_000, json_schema_extra={"unit": "bytes"})
+    """The most that they may hold together; the oldest are deleted."""
+
+
+class IotEdgeSettings(UpstreamSettings):
+    """IoT Hub through edgeHub: the pipeline runs as an IoT Edge module."""
+
+    type: Literal["iotedge"] = "iotedge"
+    """Kind of upstream."""
+
+    outbox: OutboxSettings = Field(default=OutboxSettings())
+    """Where messages wait."""
+
+    window: int = Field(default=10, ge=1, le=100, json_schema_extra={"unit": "messages"})
+    """Messages that may be on their way to the hub at once."""
+
+    artifacts: ArtifactSettings = Field(default=ArtifactSettings())
+    """Where large pictures and clips go."""
+
+    record_before_s: float = Field(
+        default=0.0, ge=0, le=60, allow_inf_nan=False, json_schema_extra={"unit": "s"}
+    )
+    """How much of the past a clip can begin with. Above 0, each camera's pictures are encoded all
+    the time."""
+
+    report_interval_s: SomeSeconds = Field(default=5.0, json_schema_extra={"unit": "s"})
+    """Shortest time between two changes of the reported properties."""
 
 
 def validated(model: type[BaseModel], values: Any, path: str) -> Any:

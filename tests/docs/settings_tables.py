@@ -22,7 +22,12 @@ from edgevision.config.models import (
 )
 from edgevision.config.wording import follow, shown, wanted
 from edgevision.upstream.registry import upstream_kinds
-from edgevision.upstream.settings import DeliverySettings, PublishSettings
+from edgevision.upstream.settings import (
+    ArtifactSettings,
+    DeliverySettings,
+    OutboxSettings,
+    PublishSettings,
+)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pipeline-yaml.md"
 
@@ -40,6 +45,8 @@ def tables() -> dict[str, str]:
         "publish": PublishSettings,
         "publish.delivery": DeliverySettings,
         **{f"upstream.{name}": kind.settings for name, kind in upstream_kinds().items()},
+        "upstream.iotedge.outbox": OutboxSettings,
+        "upstream.iotedge.artifacts": ArtifactSettings,
         "web": WebConfig,
     }
     return {name: _table(model.model_json_schema()) for name, model in models.items()}

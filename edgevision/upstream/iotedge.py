@@ -1,0 +1,218 @@
+"""IoT Hub through edgeHub: an outbox on the disk, and a connection that is kept for months."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from edgevision.errors import EdgeVisionError, UpstreamError
+from edgevision.harness.transport import (
+    InputMessage,
+    MethodAnswer,
+    MethodCall,
+    TransportError,
+    TransportFactory,
+    Twin,
+)
+from edgevision.redaction import redact
+from edgevision.upstream.upstream import Upstream
+
+if TYPE_CHECKING:
+    from edgevision.harness.supervisor import Supervisor, SupervisorHandlers
+    from edgevision.upstream.message import Message
+    from edgevision.upstream.outbox.forwarder import Forwarder
+    from edgevision.upstream.outbox.outbox import Outbox
+    from edgevision.upstream.settings import IotEdgeSettings
+
+__all__ = ["IotEdgeUpstream"]
+
+_log = logging.getLogger("edgevision.upstream")
+
+_DRAIN_S = 1.0
+_STOP_S = 1.0
+
+
+class IotEdgeUpstream(Upstream):
+    """Stores messages and sends them to edgeHub when it is there.
+
+    `send` returns once the message is on the disk; from then on it arrives, at least once. Without
+    `attach` it is an upstream and nothing more: the twin is not looked at, methods are answered
+    with 404.
+
+    Args:
+        settings: outbox and window.
+        factory: makes transports; default those of `edgevision.harness.edge` for the environment
+            that IoT Edge gives to a module.
+    """
+
+    name = "iotedge"
+
+    def __init__(self, settings: IotEdgeSettings, factory: TransportFactory | None = None) -> None:
+        self._settings = settings
+        self._factory = factory
+        self._handlers: SupervisorHandlers = _NoModule()
+        self._on_failure: Callable[[], None] = lambda: None
+        self._outbox: Outbox | None = None
+        self._forwarder: Forwarder | None = None
+        self._supervisor: Supervisor | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._started = False
+        self.failure: Exception | None = None
+        """Why the connection was given up, if it was."""
+
+    def attach(self, handlers: SupervisorHandlers, on_failure: Callable[[], None]) -> None:
+        """Let ``handlers`` answer the hub; before `start`.
+
+        Args:
+            handlers: gets what the hub sends.
+            on_failure: called when the connection is given up; `failure` says why.
+        """
+        self._handlers = handlers
+        self._on_failure = on_failure
+
+    async def start(self) -> None:
+        """Open the outbox and begin to connect; returns before there is a connection.
+
+        Raises:
+            ConfigurationError: the environment is incomplete, the outbox can never be written.
+            UpstreamError: the outbox cannot be opened now.
+        """
+        if self._started:
+            return
+        from edgevision.harness.supervisor import Supervisor
+        from edgevision.upstream.outbox.batch import Batching
+        from edgevision.upstream.outbox.forwarder import Forwarder
+        from edgevision.upstream.outbox.outbox import Outbox
+        from edgevision.upstream.outbox.wire import WireLimit
+
+        factory, reachable = self._factory, None
+        if factory is None:
+            factory, reachable = _edge()
+        supervisor = Supervisor(factory, self._handlers, reachable=reachable)
+        box = self._settings.outbox
+        if self._outbox is None:
+            self._outbox = Outbox(
+                box.path,
+                WireLimit(supervisor.wire_size, supervisor.max_wire_size),
+                max_bytes=box.max_bytes,
+                max_age_s=box.max_age_s,
+                when_full=box.when_full,
+                fsync=box.fsync,
+                batching=Batching(box.batch_messages, box.batch_bytes, box.batch_linger_s),
+            )
+        await self._outbox.start()
+        self._supervisor = supervisor
+        self._forwarder = Forwarder(
+            self._outbox, supervisor.send, ready=supervisor.ready, window=self._settings.window
+        )
+        self._connecting = asyncio.create_task(self._connect(supervisor), name="hub connection")
+        await self._forwarder.start()
+        self._started = True
+
+    async def send(self, message: Message) -> None:
+        """Store ``message``; return once it is on the disk.
+
+        Raises:
+            UpstreamError: not retryable: larger than the hub takes, which names camera and stage,
+                or not started. Retryable: the disk is full or fails.
+        """
+        if not self._started or self._outbox is None:
+            raise UpstreamError("the connection to the hub is not started", retryable=False)
+        await self._outbox.put(message)
+
+    async def stop(self) -> None:
+        """Send what can be sent in a second, keep the rest, disconnect; harmless when stopped."""
+        if not self._started or self._outbox is None:
+            return
+        self._started = False
+        forwarder, supervisor, connecting = self._forwarder, self._supervisor, self._connecting
+        if forwarder is not None:
+            if supervisor is not None and supervisor.connected:
+                await forwarder.drain(_DRAIN_S)
+            await forwarder.stop(_STOP_S if supervisor and supervisor.connected else 0.0)
+        await self._outbox.stop()
+        if supervisor is not None:
+            await supervisor.stop()
+        if connecting is not None:
+            await asyncio.wait({connecting}, timeout=_STOP_S)
+            connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await connecting
+
+    async def report(self, patch: Mapping[str, Any]) -> None:
+        """Merge ``patch`` into the reported properties; waits for a connection.
+
+        Raises:
+            TransportError: see `edgevision.harness.transport.Transport.report`.
+        """
+        await self._connected().report(patch)
+
+    async def twin(self) -> Twin:
+        """Return the whole twin; waits for a connection.
+
+        Raises:
+            TransportError: see `edgevision.harness.transport.Transport.twin`.
+        """
+        return await self._connected().twin()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what connection and outbox are doing, ready for JSON."""
+        document: dict[str, Any] = {}
+        if self._supervisor is not None:
+            document["connection"] = self._supervisor.status().to_json()
+        if self._outbox is not None:
+            document["outbox"] = asdict(self._outbox.statistics())
+        if self._forwarder is not None:
+            document["forwarder"] = asdict(self._forwarder.statistics())
+        return document
+
+    def _connected(self) -> Supervisor:
+        if self._supervisor is None:
+            raise TransportError("the connection to the hub is not started", "offline")
+        return self._supervisor
+
+    async def _connect(self, supervisor: Supervisor) -> None:
+        try:
+            await supervisor.run()
+        except EdgeVisionError as error:
+            self._give_up(error)
+        except Exception as error:
+            _log.exception("the connection to the hub failed")
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        _log.error("the connection to the hub is given up: %s", redact(str(error)))
+        self.failure = error
+        self._on_failure()
+
+
+def _edge() -> tuple[TransportFactory, Callable[[], Any]]:
+    from edgevision.harness.edge import EdgeConnector
+    from edgevision.harness.environment import EdgeEnvironment
+    from edgevision.harness.hub_check import is_reachable
+
+    environment = EdgeEnvironment.read()
+    return EdgeConnector(environment), lambda: is_reachable(environment.gateway)
+
+
+class _NoModule:
+    """Answers for a process that is no module."""
+
+    def on_twin(self, twin: Twin) -> None:
+        pass
+
+    def on_desired(self, patch: Mapping[str, Any]) -> None:
+        pass
+
+    async def on_method(self, call: MethodCall) -> MethodAnswer:
+        return MethodAnswer(404, {"error": f"there is no method {call.name!r} here"})
+
+    def on_input(self, message: InputMessage) -> None:
+        pass
+
+    def on_connection(self, connected: bool) -> None:
+        pass
