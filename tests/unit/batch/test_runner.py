@@ -10,7 +10,7 @@ from edgevision import BatchStage, Frame, Param
 from edgevision.result import Result
 from edgevision.runner import CameraSpec, Runner
 from edgevision.sources import open_source
-from edgevision.testing.scripted import Block, ScriptedSource, Show
+from edgevision.testing.scripted import Block, ScriptedSource, Show, Step
 from tests.unit.batch.cameras import TIMEOUT_S, Mean
 from tests.unit.runner.harness import accounts, camera, picture, running, until
 
@@ -36,7 +36,10 @@ def test_cameras_of_different_length_all_come_to_their_end() -> None:
 
 async def test_a_stop_ends_in_time_while_frames_wait_for_a_batch() -> None:
     first, gate = threading.Event(), threading.Event()
-    steps = {"a": [Block(first), Show(picture()), Block(gate)], "b": [Block(gate)]}
+    steps: dict[str, list[Step]] = {
+        "a": [Block(first), Show(picture()), Block(gate)],
+        "b": [Block(gate)],
+    }
     specs = [
         camera(ScriptedSource(script, live=True), [Mean(deadline_ms=1000)], name=name)
         for name, script in steps.items()
@@ -89,7 +92,7 @@ async def test_stages_replaced_while_they_run_share_what_is_there() -> None:
             starts.append(1)
 
     gate, over = threading.Event(), threading.Event()
-    steps = {
+    steps: dict[str, list[Step]] = {
         "a": [Show(picture(5)), Block(gate), Show(picture(5)), Block(over)],
         "b": [Show(picture(5)), Block(over)],
     }

@@ -207,7 +207,8 @@ SKIPPABLE = [
 def test_a_rule_can_be_left_out(kind: type[Stage], rule: str) -> None:
     # Some break a second rule in the same way.
     more = {"determinism": {"shared state", "threads", "restart"}, "parameters": {"live changes"},
-            "shared state": {"threads"}, "batches": {"threads"}, "detections": {"values"}}.get(rule, set())  # fmt: skip
+            "shared state": {"threads"}, "batches": {"threads"},
+            "detections": {"values"}}.get(rule, set())  # fmt: skip
     check_stage(kind, skip={rule, *more})
 
 
