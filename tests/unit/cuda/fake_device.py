@@ -8,6 +8,7 @@ from memory that was written too early brings the wrong ones.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = ["FakeFence", "FakeMat", "FakePool", "FakeRuntime", "FakeStream"]
 
 _DTYPES = ("u1", "i1", "u2", "i2", "i4", "f4", "f8", "f2")
 _numbers = itertools.count(1)
+# Capture thread and worker both wait.
+_lock = threading.RLock()
 
 
 class FakeStream:
@@ -31,8 +34,9 @@ class FakeStream:
         self.waits = 0
 
     def run(self, until: object = None) -> None:
-        while (self.queue and until is None) or until in self.queue:
-            self.queue.pop(0)()
+        with _lock:
+            while (self.queue and until is None) or until in self.queue:
+                self.queue.pop(0)()
 
     def waitForCompletion(self) -> None:  # noqa: N802
         self.waits += 1
@@ -117,7 +121,8 @@ class FakeMat:
         stream.queue.append(lambda: self.pixels.fill(int(value[0])))
 
     def clone(self) -> FakeMat:
-        made = FakeMat(self._runtime, *self.pixels.shape[:2], self._kind)
+        height, width = self.pixels.shape[:2]
+        made = FakeMat(self._runtime, height, width, self._kind)
         made.pixels = self.pixels.copy()
         return made
 
@@ -162,7 +167,8 @@ class FakeMapped(FakePool):
 
     def mat(self, array: NDArray[np.uint8]) -> FakeMat:
         channels = 1 if array.ndim == 2 else array.shape[2]
-        made = FakeMat(self._runtime, *array.shape[:2], (channels - 1) * cv2.CV_8UC2)
+        height, width = array.shape[:2]
+        made = FakeMat(self._runtime, height, width, (channels - 1) * cv2.CV_8UC2)
         made.pixels = array
         return made
 

@@ -31,7 +31,8 @@ def _stage(name: str, function: Callable[[Any, Frame], object]) -> Stage:
     def process(self: Stage, frame: Frame) -> None:
         function(self, frame)
 
-    return type(name, (Stage,), {"process": process, "__doc__": "A stage."})()
+    made: Stage = type(name, (Stage,), {"process": process, "__doc__": "A stage."})()
+    return made
 
 
 @pytest.fixture
