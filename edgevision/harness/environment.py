@@ -37,7 +37,8 @@ _KEYS = {
     "ModuleId": "module",
     "SharedAccessKey": "shared_access_key",
 }
-_NAME = re.compile(r"[A-Za-z0-9\-:.+%_#*?!(),=@$']{1,128}")
+# IoT Hub allows + and # as well, of which no MQTT topic can be made.
+_NAME = re.compile(r"[A-Za-z0-9\-:.%_*?!(),=@$']{1,128}")
 
 
 @dataclass(slots=True, frozen=True)
@@ -96,8 +97,7 @@ class EdgeEnvironment:
         for what, name in (("device", self.device), ("module", self.module)):
             if not _NAME.fullmatch(name):
                 raise ConfigurationError(
-                    f"the {what} id is up to 128 letters, digits and -:.+%_#*?!(),=@$', "
-                    f"not {name!r}"
+                    f"the {what} id is up to 128 letters, digits and -:.%_*?!(),=@$', not {name!r}"
                 )
         if self.workload_uri and not re.match(r"(unix:///|http://)\S", self.workload_uri):
             raise ConfigurationError(

@@ -71,9 +71,10 @@ async def check_hub(host: str, ca: str, *, timeout_s: float = 5.0, port: int = M
         ) from None
     except ssl.SSLCertVerificationError as error:
         raise _certificate_error(where, host, error) from error
-    except ssl.SSLError as error:
+    except (ssl.SSLError, ConnectionResetError) as error:
+        reason = getattr(error, "reason", None) or str(error) or "the hub ended it"
         raise TransportError(
-            f"no TLS 1.2 connection with the hub at {where}: {error.reason or error}", "offline"
+            f"no TLS 1.2 connection with the hub at {where}: {reason}", "offline"
         ) from error
     except socket.gaierror as error:
         raise TransportError(

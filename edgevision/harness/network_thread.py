@@ -96,7 +96,12 @@ class NetworkThread:
             _watched.pop(self._thread, None)
             # The thread may be about to end.
             self._thread.join(_END_S)
-        if self._paho is not None and not self.alive:
+        running = getattr(self._paho, "_thread", None)  # of a connection that was refused
+        if running is not None:
+            running.join(_END_S)
+        if self._paho is not None and not any(
+            thread is not None and thread.is_alive() for thread in (self._thread, running)
+        ):
             for name in ("_sockpairR", "_sockpairW"):
                 pipe = getattr(self._paho, name, None)
                 if pipe is not None:
