@@ -3,7 +3,3 @@
 Imported on demand by ``edgevision run --upstream iotedge``; nothing else of edgevision loads
 azure-iot-device.
 """
-
-from __future__ import annotations
-
-__all__: list[str] = []
