@@ -1,0 +1,221 @@
+"""A module on this machine against stand-ins of edgeHub and of the workload API."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgevision.cli.output import Output
+from edgevision.cli.simulation_control import ControlServer
+from edgevision.cli.simulation_fault import apply
+from edgevision.cli.simulation_printer import Printer
+from edgevision.errors import ConfigurationError
+from edgevision.testing.hub import HubEvent, HubMessage, HubStandIn
+
+__all__ = ["STOP_LIMIT_S", "Simulation", "SimulationPlan"]
+
+STOP_LIMIT_S = 7.8
+"""How long a module has to end; Docker gives it ten seconds, and edgevision ends within 7.5."""
+
+_MOST_WAITING = 10_000
+_LONGEST_METHOD_S = 300.0
+# Another way for a module to find a hub; it must not lead out of the simulation.
+_MISLEADING = ("EdgeHubConnectionString", "EdgeModuleCACertificateFile")
+
+
+@dataclass(frozen=True)
+class SimulationPlan:
+    """What to simulate.
+
+    Attributes:
+        command: program and arguments of the module.
+        module: its name.
+        duration_s: end after so long; None: when the module ends, or on Ctrl-C.
+        routes: of the hub; empty: every message goes upstream.
+        desired: desired properties at the start.
+    """
+
+    command: Sequence[str]
+    module: str
+    duration_s: float | None = None
+    routes: Mapping[str, str] = field(default_factory=dict)
+    desired: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    code: int
+
+
+@dataclass(frozen=True)
+class _Signal:
+    pass
+
+
+class Simulation:
+    """One run of a module; `run` is called from the main thread.
+
+    Args:
+        plan: what to simulate.
+        output: how to print.
+
+    Raises:
+        ConfigurationError: trustme is missing, or a route makes no sense.
+    """
+
+    def __init__(self, plan: SimulationPlan, output: Output) -> None:
+        self._plan = plan
+        self._output = output
+        self._hub = HubStandIn(routes=plan.routes) if plan.routes else HubStandIn()
+        self._module = self._hub.module(plan.module)
+        self._printer = Printer(output)
+        self._items: queue.SimpleQueue[HubMessage | HubEvent | _Ended | _Signal]
+        self._items = queue.SimpleQueue()
+        self._unshown = 0
+
+    def run(self) -> int:
+        """Run the module to its end and return its exit status.
+
+        Raises:
+            ConfigurationError: the module's program cannot be started.
+        """
+        self._output.start_logging()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_signals(lambda: self._items.put(_Signal())))
+            # The hub ends before the control does: what a second terminal waits for ends with it.
+            control = ControlServer(self._plan.module, self._answer)
+            stack.enter_context(control)
+            stack.enter_context(self._hub)
+            if self._plan.desired:
+                self._module.patch_desired(self._plan.desired)
+            self._hub.listen(self._heard)
+            process = stack.enter_context(self._started())
+            self._output.notice(
+                f"simulating {self._plan.module!r} with a hub at {self._hub.host}; in another "
+                "terminal: edgevision twin, method, input and fault; Ctrl-C ends",
+                module=self._plan.module,
+                host=self._hub.host,
+                control=str(control.path),
+            )
+            code = self._watch(process)
+        self._show_rest()
+        if self._unshown:
+            self._output.notice(f"{self._unshown} messages came too fast to be printed")
+        self._output.notice(
+            f"the module has ended with exit status {code}; {self._hub.message_count} messages",
+            exit_status=code,
+            messages=self._hub.message_count,
+        )
+        return code
+
+    @contextlib.contextmanager
+    def _started(self) -> Iterator[subprocess.Popen[bytes]]:
+        kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
+        environment = {**kept, **self._hub.environment(module=self._plan.module)}
+        try:
+            # A session of its own: a Ctrl-C reaches the module once, from here, as docker stop
+            # would. What it prints is no data of this command.
+            process = subprocess.Popen(
+                list(self._plan.command),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            command = shlex.join(self._plan.command)
+            raise ConfigurationError(f"{command}: {error.strerror or error}") from error
+        waiting = threading.Thread(target=self._wait, args=(process,), name="module")
+        waiting.start()
+        try:
+            yield process
+        finally:
+            _signal_group(process, signal.SIGKILL)
+            waiting.join()
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        code = process.wait()
+        self._items.put(_Ended(code if code >= 0 else 128 - code))
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> int:
+        """Print until the module has ended; end it when it is time."""
+        end_s = None if self._plan.duration_s is None else time.monotonic() + self._plan.duration_s
+        stopping = False
+        while True:
+            try:
+                item = self._items.get(
+                    timeout=None if end_s is None else max(0.0, end_s - time.monotonic())
+                )
+            except queue.Empty:
+                item = _Signal()
+            if isinstance(item, _Ended):
+                return item.code
+            if not isinstance(item, _Signal):
+                self._printer.show(item)
+            elif not stopping:
+                stopping = True
+                end_s = time.monotonic() + STOP_LIMIT_S
+                _signal_group(process, signal.SIGTERM)
+            else:
+                self._output.notice("the module does not end; killing it")
+                _signal_group(process, signal.SIGKILL)
+                end_s = None
+
+    def _heard(self, item: HubMessage | HubEvent) -> None:
+        """Take an item, on the hub's thread."""
+        if self._items.qsize() < _MOST_WAITING:
+            self._items.put(item)
+        else:
+            self._unshown += 1
+
+    def _show_rest(self) -> None:
+        while not self._items.empty():
+            item = self._items.get()
+            if isinstance(item, (HubMessage, HubEvent)):
+                self._printer.show(item)
+
+    def _answer(self, request: Mapping[str, Any]) -> Any:
+        """Do what a second terminal asks for."""
+        what = request.get("do")
+        if what == "twin":
+            return {"desired": self._module.desired, "reported": self._module.reported}
+        if what == "desired":
+            return {"version": self._module.patch_desired(request["patch"])}
+        if what == "method":
+            limit_s = min(float(request["timeout_s"]), _LONGEST_METHOD_S)
+            result = self._module.call(request["name"], request["payload"], limit_s)
+            return {"status": result.status, "payload": result.payload}
+        if what == "input":
+            self._module.send_input(request["name"], request["body"], request["properties"])
+            return {}
+        if what == "fault":
+            return {"fault": apply(self._hub, request["name"], request["value"])}
+        raise ValueError(f"{what!r} is nothing that a simulation does")
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signal a module and all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+@contextlib.contextmanager
+def _signals(told: Any) -> Iterator[None]:
+    """Call ``told`` on Ctrl-C and SIGTERM, in place of what they do otherwise."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: told()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
