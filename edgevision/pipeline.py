@@ -421,6 +421,7 @@ class Pipeline:
     def _enter(self, index: int) -> None:
         stage = self.stages[index]
         stage._running = True
+        stage._device = -1 if self._side.lane is None else self._side.lane.index
         self._entered = sorted([*self._entered, index])
         self._call(index, stage.start)
 

@@ -86,6 +86,7 @@ class Stage:
     name: str = ""
     camera: str = ""
     _running: bool = False  # set by the pipeline between start and stop
+    _device: int = -1  # number of the CUDA device that its pipeline runs on, -1 for the CPU
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgevision import arena as arenas
 from edgevision.batch.membership import BatchStatistics, Key, Member, Ticket
-from edgevision.batch.memory import BatchMemory
+from edgevision.batch.memory import BatchMemory, Lease
 from edgevision.errors import BufferKeptError
 from edgevision.stage import DropFrame
 
@@ -90,9 +90,8 @@ class Group:
         """Let a camera go; say whether it was the last one, who must call `stop`."""
         with self._lock:
             self._members.remove(member)
-            if member.lease is not None:
-                self._memory.give(member.lease)
-                member.lease = None
+            # Its buffers are not used again: what its camera does with them may not be over.
+            member.lease = None
             # Those who wait may be complete without it.
             self._wake_first()
             return not self._members
@@ -152,7 +151,7 @@ class Group:
             kept: tuple[str, ...] = ()
             if member.lease is not None:
                 lease, member.lease = member.lease, None
-                kept = self._memory.give(lease)
+                kept = self._give(lease)
             if kept:
                 raise BufferKeptError(
                     f"stage {', '.join(sorted(set(kept)))} kept a buffer that belongs to a batch; "
@@ -297,7 +296,7 @@ class Group:
             lease = self._memory.take(batch[0].arena, len(batch))
             for ticket in batch:
                 if ticket.member.lease is not None:  # of the run before it was run alone
-                    self._memory.give(ticket.member.lease)
+                    self._give(ticket.member.lease)
                 ticket.member.lease = lease
         if lease is not None:
             lease.arena.owner = self.shared.name
@@ -311,6 +310,15 @@ class Group:
         for ticket in batch:
             ticket.value = value
 
+    def _give(self, lease: Lease) -> tuple[str, ...]:
+        """Say that a frame of a batch has been released; with poisoning on, who kept a buffer."""
+        if self._stream is None:
+            return self._memory.give(lease)
+        from edgevision.cuda import cuda_stream
+
+        with cuda_stream.use(self._stream):  # what is overwritten is, in the order of the batches
+            return self._memory.give(lease)
+
     def _on_stream(self, batch: list[Ticket], frames: list[Frame]) -> Any:
         """Call ``process_batch``, on a CUDA stream of the group's own if its cameras have some."""
         on_device = [ticket for ticket in batch if ticket.stream is not None]
@@ -320,8 +328,11 @@ class Group:
 
         if self._stream is None:
             self._stream, self._fence = cuda_stream.open_stream(), _new_fence()
-        for ticket in on_device:
-            ticket.member.fence.wait(self._stream)
+        with self._lock:
+            # Of all of them, since buffers that come back may still be read on their streams.
+            fences = [m.fence for m in self._members if m.fence is not None]
+        for fence in fences:
+            fence.wait(self._stream)
         with cuda_stream.use(self._stream):
             try:
                 return self.shared.process_batch(frames)

@@ -71,12 +71,7 @@ class Key:
         """Return the key of a stage that is about to start, on its camera's worker thread."""
         live = stage.live_parameters()
         settings = {n: v for n, v in stage.settings().items() if n not in live}
-        device = -1
-        if current_stream() is not None:
-            import cv2
-
-            device = cv2.cuda.getDevice()
-        return cls(type(stage), stage.name, settings, device)
+        return cls(type(stage), stage.name, settings, stage._device)
 
 
 def current_stream() -> Any:

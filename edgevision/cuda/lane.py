@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgevision.cuda import fault
 from edgevision.cuda.arena import nbytes
+from edgevision.cuda.cuda_stream import current as current_stream
 from edgevision.cuda.runtime import Runtime, mat_type, shape_and_dtype
 from edgevision.errors import CudaUnavailableError
 
@@ -267,6 +268,9 @@ class Lane:
             mat = self.runtime.mat(array.shape[0], array.shape[1], kind)
         mat.upload(pinned, self.cuda_stream)
         fence.set(self.cuda_stream)
+        working = self._other_stream()
+        if working is not None:
+            fence.wait(working)
         if arena is not None:
             arena.put(_UPLOAD, mat)
         return mat
@@ -282,6 +286,7 @@ class Lane:
             if array is not None:
                 self._pool.give(array)
             array = self._pool.take(shape, dtype)
+        self._wait_for_work()
         mat.download(self.cuda_stream, array)
         self.cuda_stream.waitForCompletion()
         if arena is None:
@@ -304,6 +309,7 @@ class Lane:
         if arena is not None and arena.meter is not None:
             arena.meter.download(int(np.prod(shape)) * dtype.itemsize)
         fetch = Fetch(self, self._pool.take(shape, dtype), use, stage)
+        self._wait_for_work()
         mat.download(self.cuda_stream, fetch.array)
         fetch.fence.set(self.cuda_stream)
         return fetch
@@ -316,6 +322,20 @@ class Lane:
         """Take a fetch's memory and fence back; for `Fetch`."""
         self._pool.give(fetch.array)
         self._fences.append(fetch.fence)
+
+    def _other_stream(self) -> Any:
+        """Return the stream that this thread works on, if it is not the lane's: a batch's."""
+        working = current_stream()
+        return None if working is self.cuda_stream else working
+
+    def _wait_for_work(self) -> None:
+        """Let the lane's stream wait for the one that this thread works on."""
+        working = self._other_stream()
+        if working is not None:
+            fence = self.take_fence()
+            fence.set(working)
+            fence.wait(self.cuda_stream)
+            self._fences.append(fence)
 
     def new_mat(self, height: int, width: int, kind: int) -> Any:
         """Return device memory for one of the frames in flight.
