@@ -101,6 +101,8 @@ def _readable(source: Path) -> Iterator[Row]:
         with contextlib.closing(connection):
             try:
                 connection.execute("PRAGMA cell_size_check=ON")
+                # Without it SQLite reads nothing of a file that is shorter than its header says.
+                connection.execute("PRAGMA writable_schema=ON")
                 for found in connection.execute(
                     "SELECT seq, packet, batched, stored_at_s, body FROM message NOT INDEXED"
                     f" ORDER BY seq {order}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import sqlite3
@@ -41,6 +42,7 @@ Outcome = Literal["stored", "duplicate", "dropped", "wait"]
 _KEEP_CLOCKALL_S = 10.0
 _DROP_MESSAGES = 256
 _MOST_DROPPED = 2048
+_DELETED_TOGETHER = 512
 _COMPACT_PAGES = 256
 _GROUP_PAGES = 4
 
@@ -136,7 +138,7 @@ class Keeper:
         outcomes: list[Outcome] = []
         cameras: dict[str, CameraQueue] = {}
         dropped: list[tuple[str, int, int, int]] = []
-        removals = list(self._removals)
+        removals = self._next_removals()
         with self._store.transaction(durable=True):
             self._store.remove(removals)
             known = self._store.known([message.id for message, _ in messages])
@@ -256,12 +258,11 @@ class Keeper:
 
     def settle(self) -> None:
         """Delete what is done with."""
-        if not self._removals:
-            return
-        removals = list(self._removals)
-        with self._store.transaction(durable=False):
-            self._store.remove(removals)
-        self._removed(removals)
+        while self._removals:
+            removals = self._next_removals()
+            with self._store.transaction(durable=False):
+                self._store.remove(removals)
+            self._removed(removals)
 
     def expired(self, packet: StoredPacket) -> bool:
         """Tell whether ``packet`` has waited for longer than ``max_age_s``."""
@@ -297,7 +298,10 @@ class Keeper:
     def statistics(self) -> OutboxStatistics:
         """Return the counters at this moment."""
         waiting = self._waiting - sum(count for count, _ in self._removals.values())
-        oldest_s = self._store.oldest_stored_at_s() if waiting and self._store.opened else None
+        oldest_s: float | None = None
+        if waiting and self._store.opened:
+            with contextlib.suppress(sqlite3.Error):  # told by whatever touches the file next
+                oldest_s = self._store.oldest_stored_at_s()
         return OutboxStatistics(
             waiting=waiting,
             waiting_bytes=self._bytes - sum(size for _, size in self._removals.values()),
@@ -417,6 +421,17 @@ class Keeper:
         self._store.remove([item[:2] for item in found])
         dropped += found
         return bool(found)
+
+    def _next_removals(self) -> list[tuple[str, int]]:
+        """Return as much of what is done with as fits into one transaction of the log."""
+        found: list[tuple[str, int]] = []
+        count = 0
+        for key, (messages, _) in self._removals.items():
+            count += messages
+            if found and count > _DELETED_TOGETHER:
+                break
+            found.append(key)
+        return found
 
     def _removed(self, keys: Sequence[tuple[str, int]]) -> None:
         for key in keys:

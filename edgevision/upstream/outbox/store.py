@@ -31,6 +31,8 @@ _PAGE_BYTES = 4096
 # transaction. It keeps its size: on a full disk there is still room to delete.
 _LOG_PAGES = 256
 _LOG_BYTES = 2 * 1024 * 1024
+# Fewer pages than this are not worth a write.
+_COMPACT_PAGES = 64
 # Splits of index pages in one transaction go a little above what was asked for.
 _SLACK_PAGES = 64
 
@@ -118,23 +120,26 @@ class Store:
             DamagedError: it is no outbox of this version, or it is broken.
             sqlite3.Error: not now.
         """
-        fresh = not self.path.exists() or self.path.stat().st_size == 0
-        self._connection = sqlite3.connect(
-            self.path, isolation_level=None, timeout=0.0, check_same_thread=False
-        )
+        empty = not self.path.exists() or self.path.stat().st_size == 0
+        # Whoever closes the file properly leaves no log; after a crash each page is looked at.
+        crashed = Path(f"{self.path}-wal").exists()
+        # The module itself refuses a call from another thread.
+        self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=0.0)
         try:
+            if empty:
+                self._run(f"PRAGMA page_size={_PAGE_BYTES}")
+                self._run("PRAGMA auto_vacuum=INCREMENTAL")
             self._configure()
-            if fresh:
+            if not self._run("SELECT 1 FROM sqlite_master LIMIT 1"):
                 self._create()
-            self._check()
+            self._check(thoroughly=crashed)
             backlog = self.look()
-            self._keep({"clean": 0.0})
         except BaseException as error:
             self.close()
             if is_damage(error):
                 raise DamagedError(str(error)) from error
             raise
-        if fresh:
+        if empty:
             _sync_folder(self.path.parent)
         return backlog
 
@@ -156,16 +161,14 @@ class Store:
         return backlog
 
     def close(self, *, clock: tuple[float, float] | None = None) -> None:
-        """Close the file; with ``clock`` as one that needs no check when it is opened again."""
-        connection, self._connection = self._connection, None
-        if connection is None:
+        """Close the file; with ``clock``, keep the age clock in it first."""
+        if self._connection is None:
             return
         try:
             if clock is not None:
-                self._connection = connection
-                self._keep({"clean": 1.0, "age_s": clock[0], "wall_s": clock[1]})
+                self.keep_clock(clock)
         finally:
-            self._connection = None
+            connection, self._connection = self._connection, None
             connection.close()
 
     @contextlib.contextmanager
@@ -269,8 +272,9 @@ class Store:
         return float(rows[0][0]) if rows else None
 
     def keep_clock(self, clock: tuple[float, float]) -> None:
-        """Keep the age clock, in the transaction that is under way."""
-        self._keep({"age_s": clock[0], "wall_s": clock[1]})
+        """Keep the age clock."""
+        for item in zip(("age_s", "wall_s"), clock, strict=True):
+            self._run("INSERT OR REPLACE INTO state VALUES (?, ?)", item)
 
     def room_pages(self) -> int:
         """Return how many pages may still be filled; below 0 when the limit was lowered."""
@@ -283,10 +287,12 @@ class Store:
         """
         free = self._pragma("freelist_count")
         spare = free - max(_LOG_PAGES, self._pragma("page_count") // 4)
-        if spare <= 0:
+        if spare < _COMPACT_PAGES:
             return False
         with self.transaction(durable=False):
             self._run(f"PRAGMA incremental_vacuum({min(pages, spare)})")
+        if spare <= pages:
+            self.checkpoint()  # which shortens the file
         return spare > pages
 
     def checkpoint(self) -> None:
@@ -303,8 +309,6 @@ class Store:
 
     def _configure(self) -> None:
         self._run("PRAGMA locking_mode=EXCLUSIVE")
-        self._run(f"PRAGMA page_size={_PAGE_BYTES}")
-        self._run("PRAGMA auto_vacuum=INCREMENTAL")
         self._run("PRAGMA secure_delete=OFF")
         self._run("PRAGMA temp_store=MEMORY")
         self._run("PRAGMA journal_mode=WAL")
@@ -321,22 +325,17 @@ class Store:
             self._run(f"PRAGMA application_id={_APPLICATION_ID}")
             self._run(f"PRAGMA user_version={SCHEMA_VERSION}")
 
-    def _check(self) -> None:
+    def _check(self, *, thoroughly: bool) -> None:
         if self._pragma("application_id") != _APPLICATION_ID:
             raise DamagedError("it is a database, but no outbox")
         if self._pragma("user_version") != SCHEMA_VERSION:
             raise DamagedError(
                 f"wanted an outbox of version {SCHEMA_VERSION}, got {self._pragma('user_version')}"
             )
-        # Whoever closed it properly vouches for it; after a crash each page is looked at.
-        if not dict(self._run("SELECT name, value FROM state")).get("clean"):
+        if thoroughly:
             found = self._run("PRAGMA quick_check(1)")[0][0]
             if found != "ok":
                 raise DamagedError(str(found))
-
-    def _keep(self, values: dict[str, float]) -> None:
-        for item in values.items():
-            self._run("INSERT OR REPLACE INTO state VALUES (?, ?)", item)
 
     def _pragma(self, name: str) -> int:
         return int(self._run(f"PRAGMA {name}")[0][0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import sqlite3
@@ -41,6 +40,7 @@ _REPLACEMENTS = 3
 _NEVER = frozenset(
     {
         errno.EACCES,
+        errno.EEXIST,  # a file stands where a folder is needed
         errno.EPERM,
         errno.EISDIR,
         errno.ENOTDIR,
@@ -109,6 +109,7 @@ class Worker:
         self._stopping = False
         self._over = False
         self._blocked = False  # the first of the puts waits for room
+        self._untidy = True  # something may be too old, or may be given back to the disk
         self._detail = ""
         self._complaints: set[str] = set()
         self._reopen_s = self._remove_s = self._tidy_s = 0.0
@@ -247,6 +248,8 @@ class Worker:
     def _patience_s(self) -> float | None:
         if self._keeper.removals and self._keeper.opened:
             return max(0.0, min(_TICK_S, self._remove_s - self._monotonic()))
+        if self._untidy:
+            return max(0.0, self._tidy_s - self._monotonic())
         return _TICK_S if self._keeper.waiting or self._puts or not self._keeper.opened else None
 
     def _step(self, calls: Sequence[Call], stopping: bool) -> None:
@@ -255,6 +258,7 @@ class Worker:
             if call.done is None:
                 call.work()
         if self._keeper.removals and not had:
+            self._untidy = True
             self._remove_s = self._monotonic() + _REMOVE_AFTER_S
         self._attempt(partial(self._tend, stopping))
         self._store()
@@ -273,7 +277,8 @@ class Worker:
         if keeper.removals >= _REMOVALS or stopping or self._blocked or now_s >= self._remove_s:
             keeper.settle()
         if now_s >= self._tidy_s or self._blocked:
-            self._tidy_s = now_s + (0.0 if keeper.tidy() else _TICK_S)
+            self._untidy = keeper.tidy()
+            self._tidy_s = now_s + (0.0 if self._untidy else _TICK_S)
 
     def _store(self) -> None:
         """Commit the messages that were put, group by group, as far as there is room."""
@@ -325,9 +330,9 @@ class Worker:
         """Give a group back that could not be stored; on a full disk as the policy says."""
         if self._when_full == "drop newest" and error is not None and _is_full(error.__cause__):
             self._keeper.drop_new(len(group), "no space")
-            _settle([(put.done, False, None) for put in group])
-        else:
-            _settle([(put.done, None, error) for put in group])
+            error = None
+        self._publish()
+        _settle([(put.done, False, error) for put in group])
 
     def _fail(self, calls: Sequence[Call], error: UpstreamError) -> None:
         with self._ready:
@@ -403,9 +408,8 @@ class Worker:
     def _publish(self) -> None:
         with self._ready:
             blocked = len(self._puts) if self._blocked else 0
-        with contextlib.suppress(sqlite3.Error):  # told by whatever touches the file next
-            now = self._keeper.statistics()
-            self.statistics = replace(now, blocked=blocked, detail=self._detail)
+        now = self._keeper.statistics()
+        self.statistics = replace(now, blocked=blocked, detail=self._detail)
 
 
 _Outcome = tuple["asyncio.Future[Any]", Any, "BaseException | None"]
