@@ -12,6 +12,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from edgevision.cli.fleet_commands import add_fleet_commands
+from edgevision.cli.options import AsJson as AsJson
+from edgevision.cli.options import Quiet as Quiet
 from edgevision.cli.output import Output
 from edgevision.errors import ConfigurationError, EdgeVisionError
 from edgevision.suggestion import did_you_mean
@@ -42,12 +45,9 @@ application = typer.Typer(
 new = typer.Typer(no_args_is_help=True, help="Write the first lines of something new.")
 application.add_typer(new, name="new")
 
+add_fleet_commands(application)
+
 # Optional[...] rather than a union: typer reads the annotations when Python 3.10 runs, too.
-AsJson = Annotated[
-    Optional[bool],  # noqa: UP045
-    typer.Option("--json/--text", help="JSON lines, or text for people, whatever the output is."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")]
 Duration = Annotated[
     Optional[float],  # noqa: UP045
     typer.Option("--duration-s", min=0, metavar="S", help="Stop after so many seconds."),
@@ -405,6 +405,10 @@ def new_stage(
     write(name, folder, Output(as_json))
 
 
+# It adds its commands to `application`, with the options above.
+from edgevision.cli import simulate  # noqa: E402, F401
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit status; errors become messages.
 
@@ -461,7 +465,9 @@ def _usage_message(error: Exception) -> str | None:
     if unknown and "mean" not in text:
         names = [command.name or "" for command in application.registered_commands]
         names += [getattr(c.callback, "__name__", "") for c in application.registered_commands]
-        text = text.rstrip(".") + did_you_mean(unknown["name"], [*names, "new"])
+        text = text.rstrip(".") + did_you_mean(
+            unknown["name"], [*names, "new", "twin", "method", "input"]
+        )
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "edgevision"
     return f"{text} ({command} --help tells more)"

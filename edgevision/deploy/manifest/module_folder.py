@@ -1,0 +1,182 @@
+"""A module's folder: module.json, pipeline.yaml and deployment.yaml."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgevision.config import from_mapping
+from edgevision.config.document import decode, parse_yaml, read_bytes
+from edgevision.config.node import plain
+from edgevision.config.problems import Problems
+from edgevision.config.shape import write_out
+from edgevision.deploy.manifest.settings import DeploymentSettings, load_settings
+from edgevision.deploy.platforms import Platform
+from edgevision.errors import ConfigurationError
+from edgevision.param import json_of
+
+__all__ = ["ModuleFolder", "read_module_folder"]
+
+_MODULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_IMAGE = re.compile(
+    r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+)
+_SUBSTITUTION = "${"
+
+
+@dataclass(frozen=True)
+class ModuleFolder:
+    """What a manifest needs of a folder.
+
+    Attributes:
+        path: the folder.
+        name: of the module.
+        repository: image without tag, as module.json has it.
+        image_version: as module.json has it.
+        settings: deployment.yaml, or its defaults.
+        cameras: address of each camera by name, as written in pipeline.yaml.
+        params: parameters that pipeline.yaml gives, by stage, and by camera and stage.
+    """
+
+    path: Path
+    name: str
+    repository: str
+    image_version: str
+    settings: DeploymentSettings
+    cameras: dict[str, str] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def image(self, platform: Platform) -> str:
+        """Return the image with its tag.
+
+        Raises:
+            ConfigurationError: nobody says where it is, or its name is none.
+        """
+        repository = self.settings.image or self.repository
+        if not repository:
+            raise ConfigurationError(
+                "the image has no name: set image.repository in module.json, or image in "
+                "deployment.yaml",
+                path="image",
+            )
+        if not _IMAGE.fullmatch(repository):
+            raise ConfigurationError(
+                f"{repository!r} is no name of an image; wanted REGISTRY/NAME in lower case, "
+                "without a tag",
+                path="image",
+            )
+        tag = self.settings.tag or f"{self.image_version}-{platform.tag}"
+        if not re.fullmatch(r"[\w][\w.-]{0,127}", tag):
+            raise ConfigurationError(
+                f"{tag!r} is no tag of an image: letters, digits, '.', '_' and '-', 128 at most",
+                path="tag",
+            )
+        return f"{repository}:{tag}"
+
+
+def read_module_folder(path: Path, name: str | None = None) -> ModuleFolder:
+    """Read a module's folder.
+
+    Args:
+        path: the folder, or a deployment.yaml in it.
+        name: of the module; default the folder's.
+
+    Raises:
+        ConfigurationError: a file is missing or has a mistake.
+    """
+    file = path / "deployment.yaml"
+    if path.is_file():
+        file, path = path, path.parent
+    if not path.is_dir():
+        raise ConfigurationError(f"there is no folder {str(path)!r}; wanted a module's folder")
+    module = path.resolve().name if name is None else name
+    if not _MODULE_NAME.fullmatch(module):
+        raise ConfigurationError(
+            f"{module!r} cannot be a module's name: letters, digits, '_' and '-', 128 at most"
+        )
+    settings = load_settings(file) if file.exists() else DeploymentSettings()
+    repository, version = _module_json(path / "module.json")
+    cameras, params = _pipeline(path / "pipeline.yaml")
+    for replica, wanted in settings.replicas.items():
+        for camera in wanted:
+            if camera not in cameras:
+                raise ConfigurationError(
+                    f"there is no camera {camera!r} in pipeline.yaml (there are: "
+                    f"{', '.join(cameras)})",
+                    file=str(file),
+                    path=f"replicas.{replica}",
+                )
+    return ModuleFolder(path, module, repository, version, settings, cameras, params)
+
+
+def _module_json(path: Path) -> tuple[str, str]:
+    """Return repository and version."""
+    if not path.exists():
+        return "", "latest"
+    try:
+        document = json.loads(decode(read_bytes(path), str(path)))
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            f"no JSON: {error.msg}", file=str(path), line=error.lineno
+        ) from error
+    try:
+        image = document["image"]
+        repository, version = image["repository"], image["tag"]["version"]
+    except (KeyError, TypeError) as error:
+        raise ConfigurationError(
+            "wanted image.repository and image.tag.version, as VS Code's IoT Edge tools have them",
+            file=str(path),
+        ) from error
+    if not isinstance(repository, str) or not isinstance(version, str):
+        raise ConfigurationError(
+            "image.repository and image.tag.version must be text", file=str(path)
+        )
+    return repository, version
+
+
+def _pipeline(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the cameras' addresses, and the parameters that are given.
+
+    Nothing is substituted: the module's variables are set on the device, not here. A parameter that
+    holds a substitution is nobody's business but the device's.
+    """
+    problems = Problems(str(path))
+    document = plain(write_out(parse_yaml(decode(read_bytes(path), str(path)), problems), problems))
+    problems.raise_if_any()
+    if not isinstance(document, Mapping):
+        raise ConfigurationError("wanted a pipeline with cameras", file=str(path))
+    try:
+        config = from_mapping(_without_substitutions(document), folder=path.parent)
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error), file=str(path)) from error
+    cameras = {name: str(camera["source"]["uri"]) for name, camera in document["cameras"].items()}
+    params: dict[str, Any] = {}
+    common = {s.name or s.spec().name: s for s in config.stages}
+    if found := {name: _values(stage) for name, stage in common.items() if stage.values}:
+        params["stages"] = found
+    for name, camera in config.cameras.items():
+        own = {s.name or s.spec().name: s for s in camera.stages or ()}
+        if found := {name: _values(stage) for name, stage in own.items() if stage.values}:
+            params.setdefault("cameras", {})[name] = {"stages": found}
+    return cameras, params
+
+
+def _values(stage: Any) -> dict[str, Any]:
+    return {name: json_of(value) for name, value in stage.values.items()}
+
+
+def _without_substitutions(value: Any, key: str = "") -> Any:
+    """Return a document without the parameters that hold a substitution."""
+    if isinstance(value, Mapping):
+        return {
+            name: _without_substitutions(part, str(name))
+            for name, part in value.items()
+            if not (key == "params" and isinstance(part, str) and _SUBSTITUTION in part)
+        }
+    if isinstance(value, list):
+        return [_without_substitutions(part, key) for part in value]
+    return value
