@@ -11,17 +11,16 @@ from typing import Annotated, Any, Optional
 import typer
 
 from edgevision.cli.application import (
-    AsJson,
     Duration,
     Host,
     NoWeb,
     Open,
     Port,
-    Quiet,
     Settings,
     Stages,
     application,
 )
+from edgevision.cli.options import AsJson, Quiet
 from edgevision.cli.output import Output
 from edgevision.errors import ConfigurationError
 
@@ -91,23 +90,29 @@ def simulate(
 
     The exit status is the module's.
     """
+    from edgevision.cli.run import RunRequest
     from edgevision.cli.simulation import Simulation, SimulationPlan
 
     output = Output(as_json, quiet)
-    words = shlex.split(command)
-    if not words:
-        words = [sys.executable, "-m", "edgevision", "run", "--upstream", "iotedge"]
-        words += [str(pipeline)] if pipeline is not None else []
+    arguments: list[str] = []
+    own_upstream = True
+    if command:
+        if pipeline is not None or source or stage or settings:
+            raise ConfigurationError("--command runs instead of a pipeline; say one of the two")
+    else:
+        arguments += [str(pipeline)] if pipeline is not None else []
         for option, values in (("--source", source), ("--stage", stage), ("--set", settings)):
-            words += [f"{option}={value}" for value in values or []]
-        words += ["--no-web"] if no_web else [f"--port={port or 0}"]
-        words += [f"--host={host}"] if host is not None else []
-        words += ["--open"] if open_browser else []
-        words += ["--quiet"] if quiet else []
-    elif pipeline is not None or source or stage or settings:
-        raise ConfigurationError("--command runs instead of a pipeline; say one of the two")
+            arguments += [f"{option}={value}" for value in values or []]
+        # A module's page is open to its network; here this machine is all there is.
+        page = [f"--host={host or '127.0.0.1'}", f"--port={port or 0}"]
+        arguments += ["--no-web"] if no_web else page
+        arguments += ["--open"] if open_browser else []
+        arguments += ["--quiet"] if quiet else []
+        request = RunRequest(pipeline, source or [], stage or [], settings or [])
+        own_upstream = any(known.type == "iotedge" for known in request.read().upstream)
     plan = SimulationPlan(
-        command=words,
+        command=shlex.split(command) or [sys.executable, "-m", "edgevision", "run", *arguments],
+        own_outbox=not own_upstream,
         module=module,
         duration_s=duration_s,
         routes=dict(_pair(text, "--route", "NAME=ROUTE") for text in route or []),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
-import shlex
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from edgevision.cli.output import Output
@@ -31,6 +35,22 @@ _MOST_WAITING = 10_000
 _LONGEST_METHOD_S = 300.0
 # Another way for a module to find a hub; it must not lead out of the simulation.
 _MISLEADING = ("EdgeHubConnectionString", "EdgeModuleCACertificateFile")
+# Becomes the module's program. It ends when this process does, even if that is killed (prctl's
+# PR_SET_PDEATHSIG with SIGTERM); without threads around, unlike subprocess's preexec_fn.
+_TIE = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execvp(sys.argv[1], sys.argv[1:])"
+)
+_TIED = [sys.executable, "-S", "-E", "-c", _TIE] if sys.platform == "linux" else []
+_EDGE_LINE = re.compile(r"<(?P<severity>[0-7])> \d{4}-\S+ \S+ \S+ ")
+_LEVELS = {
+    "2": logging.CRITICAL,
+    "3": logging.ERROR,
+    "4": logging.WARNING,
+    "6": logging.INFO,
+    "7": logging.DEBUG,
+}
+
+_log = logging.getLogger("edgevision.simulated")
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,8 @@ class SimulationPlan:
     Attributes:
         command: program and arguments of the module.
         module: its name.
+        own_outbox: True to add ``--upstream iotedge`` with a new outbox, which goes when the
+            simulation ends.
         duration_s: end after so long; None: when the module ends, or on Ctrl-C.
         routes: of the hub; empty: every message goes upstream.
         desired: desired properties at the start.
@@ -47,6 +69,7 @@ class SimulationPlan:
 
     command: Sequence[str]
     module: str
+    own_outbox: bool = False
     duration_s: float | None = None
     routes: Mapping[str, str] = field(default_factory=dict)
     desired: Mapping[str, Any] = field(default_factory=dict)
@@ -119,35 +142,45 @@ class Simulation:
         return code
 
     @contextlib.contextmanager
-    def _started(self) -> Iterator[subprocess.Popen[bytes]]:
+    def _started(self) -> Iterator[subprocess.Popen[str]]:
+        command = list(self._plan.command)
+        if shutil.which(command[0]) is None:
+            raise ConfigurationError(f"{command[0]}: there is no such program")
         kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
         environment = {**kept, **self._hub.environment(module=self._plan.module)}
-        try:
+        with tempfile.TemporaryDirectory(prefix="edgevision-") as folder:
+            if self._plan.own_outbox:
+                command += ["--upstream", f"iotedge:{Path(folder) / 'outbox.sqlite'}"]
             # A session of its own: a Ctrl-C reaches the module once, from here, as docker stop
             # would. What it prints is no data of this command.
             process = subprocess.Popen(
-                list(self._plan.command),
+                [*_TIED, *command],
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=sys.stderr.fileno(),
+                stdout=subprocess.PIPE if self._output.logs_are_json else sys.stderr.fileno(),
+                stderr=subprocess.STDOUT if self._output.logs_are_json else None,
+                text=True,
+                errors="replace",
                 start_new_session=True,
             )
-        except OSError as error:
-            command = shlex.join(self._plan.command)
-            raise ConfigurationError(f"{command}: {error.strerror or error}") from error
-        waiting = threading.Thread(target=self._wait, args=(process,), name="module")
-        waiting.start()
-        try:
-            yield process
-        finally:
-            _signal_group(process, signal.SIGKILL)
-            waiting.join()
+            waiting = threading.Thread(target=self._wait, args=(process,), name="module")
+            waiting.start()
+            try:
+                yield process
+            finally:
+                _signal_group(process, signal.SIGKILL)
+                waiting.join()
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self, process: subprocess.Popen[str]) -> None:
+        """Pass the module's log on, and tell when it has ended."""
+        if process.stdout is not None:
+            with process.stdout:
+                for line in process.stdout:
+                    _pass_on(line.rstrip())
         code = process.wait()
         self._items.put(_Ended(code if code >= 0 else 128 - code))
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> int:
+    def _watch(self, process: subprocess.Popen[str]) -> int:
         """Print until the module has ended; end it when it is time."""
         end_s = None if self._plan.duration_s is None else time.monotonic() + self._plan.duration_s
         stopping = False
@@ -164,6 +197,7 @@ class Simulation:
                 self._printer.show(item)
             elif not stopping:
                 stopping = True
+                self._output.notice("stopping the module; Ctrl-C again kills it")
                 end_s = time.monotonic() + STOP_LIMIT_S
                 _signal_group(process, signal.SIGTERM)
             else:
@@ -203,7 +237,14 @@ class Simulation:
         raise ValueError(f"{what!r} is nothing that a simulation does")
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _pass_on(line: str) -> None:
+    """Log a line of the module's, at the level that edgeAgent would read from it."""
+    found = _EDGE_LINE.match(line)
+    level = _LEVELS.get(found["severity"], logging.INFO) if found else logging.INFO
+    _log.log(level, "%s", line[found.end() :] if found else line)
+
+
+def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
     """Signal a module and all that it has started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)

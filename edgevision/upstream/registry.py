@@ -62,7 +62,7 @@ def _open_iotedge(settings: IotEdgeSettings) -> Upstream:
 _kinds: dict[str, UpstreamKind] = {
     "console": UpstreamKind(ConsoleSettings, _open_console, "format"),
     "jsonl": UpstreamKind(JsonlSettings, _open_jsonl, "path"),
-    "iotedge": UpstreamKind(IotEdgeSettings, _open_iotedge),
+    "iotedge": UpstreamKind(IotEdgeSettings, _open_iotedge, "outbox"),
 }
 
 

@@ -169,6 +169,12 @@ class OutboxSettings(_Settings):
     batch_linger_s: Seconds = Field(default=1.0, json_schema_extra={"unit": "s"})
     """How long a batch waits for more messages while the connection is free."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, values: Any) -> Any:
+        """Take the file by itself too, as in ``--upstream iotedge:FILE``."""
+        return {"path": values} if isinstance(values, str) else values
+
 
 class ArtifactSettings(_Settings):
     """The folder for pictures and clips that are too large for an answer."""

@@ -370,7 +370,7 @@ class HubModule:
         """Merge a patch into the desired properties and return their version; None deletes.
 
         Raises:
-            TwinError: IoT Hub would refuse it; a ValueError.
+            TwinError: IoT Hub would refuse it.
         """
         return self._hub._thread.call(
             lambda: self._hub._broker.patch_desired(self._identity, patch)

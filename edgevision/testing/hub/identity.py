@@ -10,6 +10,8 @@ import threading
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
+from edgevision.errors import ConfigurationError
+
 __all__ = ["HUB_NAME", "Identities", "Identity", "TokenError", "check_token"]
 
 HUB_NAME = "stand-in.invalid"
@@ -68,10 +70,14 @@ class Identities:
         self._known: dict[str, Identity] = {}
 
     def register(self, device: str, module: str) -> Identity:
-        """Return the identity, made if there is none."""
+        """Return the identity, made if there is none.
+
+        Raises:
+            ConfigurationError: one of the two is no name.
+        """
         for what, name in (("device", device), ("module", module)):
             if not name or set(name) & set("/+#"):
-                raise ValueError(f"{name!r} is no {what} id")
+                raise ConfigurationError(f"{name!r} is no {what} id")
         with self._lock:
             return self._known.setdefault(f"{device}/{module}", Identity(device, module))
 

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from edgevision.errors import ConfigurationError
+
 __all__ = ["MAX_DEPTH", "MAX_TWIN_BYTES", "StoredTwin", "TwinError", "merged"]
 
 MAX_TWIN_BYTES = 32_768
@@ -24,8 +26,8 @@ _NUMBER_BYTES, _TRUTH_BYTES = 8, 4
 _FORBIDDEN = frozenset(".$# ") | {chr(code) for code in (*range(32), *range(127, 160))}
 
 
-class TwinError(ValueError):
-    """Properties that IoT Hub refuses, with the reason."""
+class TwinError(ConfigurationError):
+    """Properties that IoT Hub refuses, with the reason; a ValueError."""
 
 
 class StoredTwin:
