@@ -172,7 +172,12 @@ class EdgeModule:
         self._inputs.take(message)
 
     def on_connection(self, connected: bool) -> None:
-        """Take note that the connection came or went; the supervisor logs it."""
+        """Take note that the connection came or went.
+
+        One that came back by itself brings no twin, and what was desired meanwhile was missed.
+        """
+        if connected and self._link is not None:
+            self.steering.refresh()
 
     # What the hub is told
 

@@ -121,14 +121,14 @@ class Steering:
         version = patch.get("$version")
         if not isinstance(version, int) or isinstance(version, bool):
             _log.warning("a patch of the desired properties has no $version: asking for all")
-            self._ask_again()
+            self.refresh()
             return
         known = self._known_version
         if known is not None and version <= known:
             return
         if known is None or version > known + 1:
             # One before it is missing, and it cannot be known which properties that one had.
-            self._ask_again()
+            self.refresh()
             if self._fetch is not None:
                 return
         self._take(merge(self._desired, _without_dollar(patch)), version)
@@ -160,7 +160,8 @@ class Steering:
         self._known_version = version
         self._wake_up()
 
-    def _ask_again(self) -> None:
+    def refresh(self) -> None:
+        """Ask for the whole twin, since a patch may have been missed."""
         self._missed = True
         self._wake_up()
 
