@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -34,6 +35,37 @@ class _Loop(asyncio.SelectorEventLoop):
         return future
 
 
+class _Calls:
+    """Calls on their way to a loop, which is woken once for all that wait; a wake is not cheap."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self._woken = False
+
+    def put(self, function: Callable[..., object], args: tuple[object, ...]) -> None:
+        # First in, then the look at the flag; `_run` does it the other way round. So nothing that
+        # is put in is left there.
+        self._waiting.append((function, args))
+        if not self._woken:
+            self._woken = True
+            try:
+                self._loop.call_soon_threadsafe(self._run)
+            except RuntimeError:
+                self._woken = False
+                self._waiting.clear()
+                raise
+
+    def _run(self) -> None:
+        self._woken = False
+        while self._waiting:
+            function, args = self._waiting.popleft()
+            try:
+                function(*args)
+            except Exception:
+                _log.exception("in a call between the threads of a client")
+
+
 class ClientThread:
     """Runs coroutines one beside the other on a daemon thread; made and used on an event loop.
 
@@ -47,6 +79,8 @@ class ClientThread:
         self._loop = _Loop()
         self._tasks: set[asyncio.Task[object]] = set()
         self._loop.set_exception_handler(_note)
+        self._in = _Calls(self._loop)
+        self._out = _Calls(self._owner)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -65,7 +99,7 @@ class ClientThread:
     def tell(self, function: Callable[..., object], *args: object) -> None:
         """Call ``function`` on the loop that made this, from any thread, if it still runs."""
         try:
-            self._owner.call_soon_threadsafe(function, *args)
+            self._out.put(function, args)
         except RuntimeError:  # it is closed: nobody waits any more
             _log.debug("the event loop that used %s is closed", self._thread.name)
 
@@ -75,7 +109,7 @@ class ClientThread:
         Raises:
             RuntimeError: the thread has ended.
         """
-        self._loop.call_soon_threadsafe(function, *args)
+        self._in.put(function, args)
 
     def start(self, work: Coroutine[Any, Any, object]) -> None:
         """Run ``work`` as a task; to be called on the thread."""

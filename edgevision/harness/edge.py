@@ -198,14 +198,15 @@ class EdgeTransport(Transport):
 
     async def send(self, packet: Packet) -> None:
         """See `Transport.send`."""
-        size = self._wire.size(packet)
+        topic_bytes = self._wire.topic_bytes(packet)
+        size = self._wire.size(packet, topic_bytes)
         if size > self._settings.max_wire_bytes:
             raise TransportError(
                 f"a message to output {packet.output!r} takes {size} bytes on the wire, the most "
                 f"is {self._settings.max_wire_bytes}",
                 "refused",
             )
-        if self._wire.topic_bytes(packet) > MAX_TOPIC_BYTES:
+        if topic_bytes > MAX_TOPIC_BYTES:
             raise TransportError(
                 f"the properties of a message to output {packet.output!r} take more than the "
                 f"{MAX_TOPIC_BYTES} bytes of a topic",

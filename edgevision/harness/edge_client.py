@@ -54,6 +54,9 @@ class EdgeClient:
         self._on_death = on_death
         self._thread = ClientThread(name)
         self._sdk: IoTHubModuleClient | None = None
+        # What `send_message_to_output` calls below. It says on a thread of the SDK when a message
+        # is acknowledged; by the public way that takes a task and two more changes of threads.
+        self._submit: Callable[..., None] | None = None
         self._network: NetworkThread | None = None
 
     async def connect(
@@ -98,6 +101,7 @@ class EdgeClient:
             return self.call(work, doing, max(0.1, ends_s - time.monotonic()))
 
         sdk = self._sdk = await step(lambda: self._make(token, options))
+        self._submit = getattr(getattr(sdk, "_mqtt_pipeline", None), "send_output_message", None)
         self._network = NetworkThread(sdk, patch=patch)
         await step(sdk.connect)
         self._network.watch(lambda reason: self._thread.tell(self._on_death, reason))
@@ -155,14 +159,31 @@ class EdgeClient:
             content_type=packet.content_type,
         )
         message.custom_properties = dict(packet.properties)
-        self._thread.post(self._thread.start, self._publish(message, packet.output, done))
+        message.output_name = packet.output
+        self._thread.post(self._publish, message, done)
 
-    async def _publish(
-        self, message: Message, output: str, done: Callable[[Exception | None], None]
+    def _publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
+        """Send a message, on the client's thread."""
+        if self._submit is None:
+            self._thread.start(self._publish_publicly(message, done))
+            return
+
+        def acknowledged(error: Exception | None = None) -> None:
+            if error is not None:
+                error = TransportError(f"cannot send: {error}", "uncertain")
+            self._thread.tell(done, error)
+
+        try:
+            self._submit(message, callback=acknowledged)
+        except Exception as error:
+            self._thread.tell(done, error)
+
+    async def _publish_publicly(
+        self, message: Message, done: Callable[[Exception | None], None]
     ) -> None:
         error: Exception | None = None
         try:
-            await self._connected_sdk().send_message_to_output(message, output)
+            await self._connected_sdk().send_message_to_output(message, message.output_name)
         except Exception as caught:
             error = caught
         self._thread.tell(done, error)

@@ -162,14 +162,6 @@ class Supervisor:
         return self._open.is_set() and self._transport.connected
 
     async def ready(self) -> None:
-        """Wait for a connection.
-
-        Raises:
-            TransportError: ``offline`` once stopped.
-        """
-        await self._ready()
-
-    async def ready(self) -> None:
         """Return once there is a connection that takes messages.
 
         Raises:

@@ -45,9 +45,15 @@ class Wire:
         encoded = urllib.parse.urlencode(pairs, quote_via=urllib.parse.quote)
         return self._prefix_bytes + len(encoded)
 
-    def size(self, packet: Packet) -> int:
-        """Return the bytes that ``packet`` takes, the fixed header included."""
-        rest = 2 + self.topic_bytes(packet) + 2 + len(packet.payload)
+    def size(self, packet: Packet, topic_bytes: int | None = None) -> int:
+        """Return the bytes that ``packet`` takes, the fixed header included.
+
+        Args:
+            packet: the message.
+            topic_bytes: what `topic_bytes` says of it, if that is known already.
+        """
+        topic = self.topic_bytes(packet) if topic_bytes is None else topic_bytes
+        rest = 2 + topic + 2 + len(packet.payload)
         digits = 1
         while rest >= _DIGIT_BASE**digits:
             digits += 1

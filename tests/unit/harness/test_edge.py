@@ -265,3 +265,17 @@ async def test_what_is_used_and_worked_around_is_said_in_the_log(caplog) -> None
 def test_a_token_that_cannot_be_renewed_in_time_is_refused(life_s) -> None:
     with pytest.raises(ConfigurationError, match="cannot be renewed"):
         EdgeSettings(token_life_s=life_s)
+
+
+async def test_messages_are_sent_by_the_public_way_if_there_is_no_shorter_one() -> None:
+    with HubStandIn() as hub:
+        async with opened(hub) as transport:
+            assert transport._client is not None
+            transport._client._submit = None
+            await asyncio.gather(*(transport.send(packet(number)) for number in range(50)))
+            await off_loop(hub.end_connections)
+            with pytest.raises(TransportError):
+                async with limit():
+                    while True:
+                        await transport.send(packet(50))
+        assert [message.id for message in hub.messages][:50] == [f"m{n}" for n in range(50)]
