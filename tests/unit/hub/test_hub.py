@@ -114,7 +114,7 @@ def test_the_connection_ends_with_its_token(hub: HubStandIn) -> None:
         client.expect(PINGRESP)
         hub.clock_offset_s = 3601.0
         assert client.closed()
-    (event,) = [e for e in hub.events if e.kind == "disconnected"]
+    (event,) = hub.wait_for(lambda hub: [e for e in hub.events if e.kind == "disconnected"])
     assert event.detail["reason"] == "the token has expired"
 
 
