@@ -212,10 +212,17 @@ class Lane:
             slot.device = DeviceSlot(self)
 
     def prepare(self, slot: Slot) -> None:
-        """Wait until the source may write into the slot."""
-        self.attach(slot)
-        if slot.device is not None:
-            slot.device.block(mapped=self.mapped)
+        """Wait until the source may write into the slot.
+
+        Raises:
+            CudaFaultError: CUDA is broken in this process.
+        """
+        try:
+            self.attach(slot)
+            if slot.device is not None:
+                slot.device.block(mapped=self.mapped)
+        except cv2.error as error:
+            raise self._cannot("its last frame cannot be waited for", error) from error
 
     def send(self, slot: Slot) -> None:
         """Queue the upload of what the source has put into the slot.

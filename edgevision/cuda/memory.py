@@ -7,6 +7,7 @@ own are registered instead.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import threading
 import weakref
@@ -161,4 +162,6 @@ class PinnedPool:
 def _unregister_all(blocks: dict[int, NDArray[np.uint8]], unregister: Register) -> None:
     while blocks:
         _, block = blocks.popitem()
-        unregister(block)
+        # After a fault of the device every call fails, and the driver lets go with the process.
+        with contextlib.suppress(cv2.error):
+            unregister(block)

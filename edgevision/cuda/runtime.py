@@ -31,8 +31,16 @@ class Runtime:
         cv2.cuda.setDevice(index)
 
     def mat(self, height: int, width: int, kind: int) -> Any:
-        """Make an image in device memory."""
-        return cv2.cuda.GpuMat(height, width, kind)
+        """Make an image in device memory.
+
+        Raises:
+            cv2.error: there is no room for it.
+        """
+        try:
+            return cv2.cuda.GpuMat(height, width, kind)
+        except SystemError as error:
+            # Where a constructor fails, cv2 leaves its own error behind this one.
+            raise error.__cause__ if isinstance(error.__cause__, cv2.error) else error from None
 
     def stream(self) -> Any:
         """Make a non-blocking stream."""
