@@ -138,11 +138,11 @@ class Stream:
             acknowledged: how many packets were acknowledged so far.
         """
         flight.alone += 1
+        if flight.stored.count > 1:
+            return flight.alone >= _ALONE
         if flight.alone > 1 and acknowledged > flight.passed:
             flight.convictions += 1
         elif flight.alone >= _ALONE:
             self.probe = True
         flight.passed = acknowledged
-        if flight.stored.count > 1 and flight.alone >= _ALONE:
-            return True
         return flight.convictions >= _CONVICTIONS
