@@ -165,11 +165,14 @@ class EdgeModule:
             return MethodAnswer(409, {"error": "the module is starting or stopping"})
         answer = await self._methods.answer(call)
         _log.info("direct method %s: %d", call.name, answer.status)
+        # It may have changed anything.
+        self._reporter.changed()
         return answer
 
     def on_input(self, message: InputMessage) -> None:
         """Take a message that came on an input."""
         self._inputs.take(message)
+        self._reporter.changed()
 
     def on_connection(self, connected: bool) -> None:
         """Take note that the connection came or went.

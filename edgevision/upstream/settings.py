@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edgevision.errors import ConfigurationError
 from edgevision.suggestion import did_you_mean
@@ -169,12 +169,6 @@ class OutboxSettings(_Settings):
     batch_linger_s: Seconds = Field(default=1.0, json_schema_extra={"unit": "s"})
     """How long a batch waits for more messages while the connection is free."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _path_alone(cls, values: Any) -> Any:
-        """Take the file by itself too, as in ``--upstream iotedge:FILE``."""
-        return {"path": values} if isinstance(values, str) else values
-
 
 class ArtifactSettings(_Settings):
     """The folder for pictures and clips that are too large for an answer."""
@@ -193,7 +187,7 @@ class IotEdgeSettings(UpstreamSettings):
     """Kind of upstream."""
 
     outbox: OutboxSettings = Field(default=OutboxSettings())
-    """Where messages wait."""
+    """Where messages wait; `iotedge:FILE` gives the file alone."""
 
     window: int = Field(default=10, ge=1, le=100, json_schema_extra={"unit": "messages"})
     """Messages that may be on their way to the hub at once."""
@@ -209,6 +203,11 @@ class IotEdgeSettings(UpstreamSettings):
 
     report_interval_s: SomeSeconds = Field(default=5.0, json_schema_extra={"unit": "s"})
     """Shortest time between two changes of the reported properties."""
+
+    @field_validator("outbox", mode="before")
+    @classmethod
+    def _file_alone(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
 
 
 def validated(model: type[BaseModel], values: Any, path: str) -> Any:
