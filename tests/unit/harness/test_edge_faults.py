@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import ssl
 import threading
 import time
@@ -219,19 +220,24 @@ async def test_a_message_whose_sender_lost_patience_is_watched_all_the_same() ->
 
 async def test_a_hub_that_stalls_is_left_and_found_again() -> None:
     """The SDK's farewell waits for the network thread, on the thread that all clients share: while
-    the hub does not read, no client of this process could be made or closed.
+    the hub does not read, no client of this process could be made, used or closed.
     """
     recorder = Recorder()
     body = b"x" * 200_000
-    with HubStandIn() as hub:
+    with HubStandIn() as hub, HubStandIn() as other:
         async with supervised(hub, recorder) as supervisor, limit():
             await deliver(supervisor, packet(0))
             await off_loop(hub.pause)
-            # More than the kernel's buffers take, so that not even a farewell can be written.
+            # More is sent than the kernel takes, so that not even a farewell can be written.
+            transport = supervisor._transport
+            assert isinstance(transport, EdgeTransport)
+            paho_of(transport).socket().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
             sending = [
                 asyncio.ensure_future(deliver(supervisor, packet(n, body))) for n in range(40)
             ]
             await recorder.until(lambda: recorder.connection == [True, False])
+            async with limit(3), opened(other) as elsewhere:
+                await elsewhere.send(packet(1))
             await off_loop(hub.resume)
             await asyncio.gather(*sending)
         assert ids(hub) == {f"m{n}" for n in range(40)}
