@@ -27,6 +27,7 @@ _PTX = Path(__file__).parent / "kernels" / "image.ptx"
 _LIBRARY = "libcuda.so.1"
 # struct Args and struct Element of image.cu.
 _ARGS = struct.Struct("QQqqiiiiiiiiff")
+_PLACES = struct.Struct("QQqq")
 _POINTS = 940
 _ELEMENT_HEAD = struct.Struct("hbbbb")
 _REACH = 127
@@ -95,10 +96,12 @@ class Launch:
 
     __slots__ = (
         "_args",
+        "_call",
         "_elements",
         "_function",
         "_library",
         "_parameters",
+        "_rest",
         "_shared_bytes",
         "_start",
         "_tile",
@@ -121,6 +124,8 @@ class Launch:
         self._elements = [ctypes.create_string_buffer(e.packed, len(e.packed)) for e in elements]
         values = [self._args, *self._elements]
         self._parameters = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
+        self._call: tuple[Any, ...] = ()
+        self._rest: tuple[Any, ...] = ()
 
     def __call__(
         self,
@@ -138,6 +143,18 @@ class Launch:
         Raises:
             cv2.error: the driver refuses, or something queued earlier has failed.
         """
+        # From frame to frame only the places differ, and the rest stands ready.
+        rest = (cuda_stream, src[2:], dst[2:], passes, operations, finish, scale_xy)
+        if rest == self._rest:
+            _PLACES.pack_into(self._args, 0, src[0], dst[0], src[1], dst[1])
+        else:
+            self._prepare(src, dst, rest)
+        code = self._start(*self._call)
+        if code:
+            raise _failure(self._library, "cuLaunchKernel", code)
+
+    def _prepare(self, src: Plane, dst: Plane, rest: tuple[Any, ...]) -> None:
+        cuda_stream, _, _, passes, operations, finish, scale_xy = rest
         columns, rows = dst.width * dst.channels, dst.height
         _ARGS.pack_into(
             self._args,
@@ -156,21 +173,22 @@ class Launch:
             src.height,
             *scale_xy,
         )
-        tile_width, tile_height = self._tile
-        code = self._start(
-            self._function,
-            -(-columns // tile_width),
-            -(-rows // tile_height),
+        sizes = (
+            -(-columns // self._tile[0]),
+            -(-rows // self._tile[1]),
             1,
             *BLOCK_WH,
             1,
             self._shared_bytes,
-            cuda_stream,
+        )
+        self._call = (
+            self._function,
+            *map(ctypes.c_uint, sizes),
+            ctypes.c_void_p(cuda_stream),
             self._parameters,
             None,
         )
-        if code:
-            raise _failure(self._library, "cuLaunchKernel", code)
+        self._rest = rest
 
 
 class Kernels:
@@ -187,9 +205,6 @@ class Kernels:
         self._modules: dict[int, Any] = {}
         self._functions: dict[tuple[int, str], Any] = {}
         self._lock = threading.Lock()
-        if self._library is not None:
-            start = self._library.cuLaunchKernel
-            start.argtypes = [ctypes.c_void_p] + [ctypes.c_uint] * 7 + [ctypes.c_void_p] * 3
 
     def usable(self) -> bool:
         """Tell whether the device of this thread takes the kernels."""

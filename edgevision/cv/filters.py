@@ -18,7 +18,7 @@ import numpy as np
 from edgevision.cv.reference import Image, Scalar
 from edgevision.errors import ConfigurationError
 
-__all__ = ["Filter", "Size", "check_type", "type_name"]
+__all__ = ["Filter", "Size", "check_type", "depth_of", "type_name"]
 
 Size = Sequence[int]
 Apply = Callable[[Image, Image | None], Image]
@@ -63,7 +63,8 @@ def check_type(src: Image, source_type: int) -> None:
         )
 
 
-def _depth(destination_type: int) -> int:
+def depth_of(destination_type: int) -> int:
+    """Return the depth of a cv2 type; -1, the source's own, stays."""
     return destination_type if destination_type < 0 else destination_type % _CHANNEL_STEP
 
 
@@ -91,7 +92,7 @@ def createBoxFilter(
 ) -> Filter:
     """Make a filter that does what boxFilter does."""
     mode = _zero_border(borderMode, borderVal)
-    depth = _depth(dstType)
+    depth = depth_of(dstType)
     return Filter(
         srcType, lambda src, dst: cv2.boxFilter(src, depth, ksize, dst, anchor, True, mode)
     )
@@ -107,7 +108,7 @@ def createRowSumFilter(
 ) -> Filter:
     """Make a filter that sums ``ksize`` pixels of a row."""
     mode = _zero_border(borderMode, borderVal)
-    depth = _depth(dstType)
+    depth = depth_of(dstType)
     place = (anchor, -1)
     return Filter(
         srcType, lambda src, dst: cv2.boxFilter(src, depth, (ksize, 1), dst, place, False, mode)
@@ -124,7 +125,7 @@ def createColumnSumFilter(
 ) -> Filter:
     """Make a filter that sums ``ksize`` pixels of a column."""
     mode = _zero_border(borderMode, borderVal)
-    depth = _depth(dstType)
+    depth = depth_of(dstType)
     place = (-1, anchor)
     return Filter(
         srcType, lambda src, dst: cv2.boxFilter(src, depth, (1, ksize), dst, place, False, mode)
@@ -161,7 +162,7 @@ def createSobelFilter(
 ) -> Filter:
     """Make a filter that does what Sobel does."""
     mode = _border(rowBorderMode, columnBorderMode)
-    depth = _depth(dstType)
+    depth = depth_of(dstType)
     return Filter(
         srcType, lambda src, dst: cv2.Sobel(src, depth, dx, dy, dst, ksize, scale, 0.0, mode)
     )
@@ -178,7 +179,7 @@ def createScharrFilter(
 ) -> Filter:
     """Make a filter that does what Scharr does."""
     mode = _border(rowBorderMode, columnBorderMode)
-    depth = _depth(dstType)
+    depth = depth_of(dstType)
     return Filter(srcType, lambda src, dst: cv2.Scharr(src, depth, dx, dy, dst, scale, 0.0, mode))
 
 
@@ -222,7 +223,7 @@ def createLaplacianFilter(
 ) -> Filter:
     """Make a filter that does what Laplacian does."""
     mode = _zero_border(borderMode, borderVal)
-    depth = _depth(dstType)
+    depth = depth_of(dstType)
     return Filter(srcType, lambda src, dst: cv2.Laplacian(src, depth, dst, ksize, scale, 0.0, mode))
 
 
@@ -236,7 +237,7 @@ def createLinearFilter(
 ) -> Filter:
     """Make a filter that does what filter2D does."""
     mode = _zero_border(borderMode, borderVal)
-    depth = _depth(dstType)
+    depth = depth_of(dstType)
     return Filter(
         srcType, lambda src, dst: cv2.filter2D(src, depth, kernel, dst, anchor, 0.0, mode)
     )
@@ -253,7 +254,7 @@ def createSeparableLinearFilter(
 ) -> Filter:
     """Make a filter that does what sepFilter2D does."""
     mode = _border(rowBorderMode, columnBorderMode)
-    depth = _depth(dstType)
+    depth = depth_of(dstType)
     return Filter(
         srcType,
         lambda src, dst: cv2.sepFilter2D(

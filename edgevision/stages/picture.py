@@ -49,10 +49,10 @@ def reduced_wh(size_wh: tuple[int, int], scale: float) -> tuple[int, int]:
 
 def resized(image: Any, size_wh: tuple[int, int]) -> Any:
     """Return the picture at another size, averaged when it gets smaller; as it is if it fits."""
-    width, _ = size = size_wh_of(image)
-    if size == size_wh:
+    width, height = size_wh_of(image)
+    if (width, height) == size_wh:
         return image
-    smaller = size_wh[0] < width
+    smaller = size_wh[0] <= width and size_wh[1] <= height
     return cv.resize(image, size_wh, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 

@@ -69,6 +69,9 @@ def distance(expected: Any, got: Any, row: Operation) -> str:
     apart = np.abs(left.astype(np.float64) - right.astype(np.float64))
     if left.dtype.kind in "iub":
         bound, unit = float(row.steps), "steps"
+        if left.dtype.itemsize == 2:
+            # Steps are those of bytes where the bound is a share of the range.
+            bound = max(bound, row.relative * float(np.abs(left).max(initial=0)))
     else:
         bound, unit = row.relative or ROUNDING, "relative"
         apart = apart / (float(np.abs(left).max(initial=0.0)) or 1.0)
@@ -132,14 +135,14 @@ def _near_circles(_: tuple[Any, ...], expected: Any, got: Any) -> str:
 
 
 def _near_points(_: tuple[Any, ...], expected: Any, got: Any) -> str:
-    """Points that both could follow are at the same places, to a tenth of a pixel."""
+    """Points that both could follow are at the same places, to a pixel."""
     if got[0].shape != expected[0].shape or got[1].shape != expected[1].shape:
         return f"shapes {[g.shape for g in got]} against {[e.shape for e in expected]}"
     both = (expected[1] & got[1]).ravel() > 0
     if not both.any() and expected[1].any():
         return "nothing could be followed"
     apart = np.abs(expected[0] - got[0]).reshape(-1, 2)[both].max(initial=0.0)
-    return "" if apart <= 0.1 else f"{apart:.3g} px apart"
+    return "" if apart <= 1.0 else f"{apart:.3g} px apart"
 
 
 SPECIAL: dict[str, Callable[[tuple[Any, ...], Any, Any], str]] = {

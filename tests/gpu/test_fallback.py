@@ -8,7 +8,7 @@ import pytest
 from edgevision import cv
 from edgevision.cuda import cuda_stream, open_stream
 from edgevision.cuda.kernel import Kernels
-from edgevision.cv.gpu import filtering, native
+from edgevision.cv.gpu import morphology, native
 from edgevision.errors import CudaUnsupportedError
 from tests.gpu.parity import device
 from tests.unit.cv.pictures import Pictures
@@ -19,7 +19,7 @@ def _refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the driver code that it does not take."""
     refused = Kernels(ptx=b".version 6.3\n.target sm_75\nno code")
     monkeypatch.setattr(native, "kernels", lambda: refused)
-    monkeypatch.setattr(filtering, "_plans", filtering._Plans())
+    monkeypatch.setattr(morphology, "_plans", morphology.Plans())
     assert not native.usable()
 
 

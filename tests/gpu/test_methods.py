@@ -223,7 +223,7 @@ def test_orb_finds_what_it_finds_on_the_cpu() -> None:
     near = sum(
         any(abs(x - u) < 3 and abs(y - v) < 3 for u, v in expected) for x, y in _key_points(found)
     )
-    assert near > len(found) // 2, f"{near} of {len(found)} near {len(expected)}"
+    assert near >= 0.4 * len(found), f"{near} of {len(found)} near {len(expected)}"
 
 
 @pytest.mark.parametrize("method", ["match", "knnMatch", "radiusMatch"])

@@ -299,12 +299,43 @@ FOR_TYPE(32F, float)
 
 extern "C" __global__ void median_8U(Args args) { large_median(args); }
 
-// 64-bit integers, as cv2.cuda.sqrIntegral leaves them, to floating-point numbers, in place.
-extern "C" __global__ void integer_to_double(Args args) {
+// Mirrors and turns pixels of any size (in bytes, `channels`). Bits of `operations`: 0 swaps the axes,
+// 1 reads the source's columns backwards, 2 its rows.
+extern "C" __global__ void turn(Args args) {
     const int x = blockIdx.x * THREADS_X + threadIdx.x, y = blockIdx.y * THREADS_Y + threadIdx.y;
     if (x >= args.width || y >= args.height) return;
-    const long long value = row<long long>(args.src, args.src_step, y)[x];
-    const_cast<double*>(row<double>(args.dst, args.dst_step, y))[x] = double(value);
+    const int pixel = x / args.channels, place = x - pixel * args.channels;
+    int column = args.operations & 1 ? y : pixel, line = args.operations & 1 ? pixel : y;
+    if (args.operations & 2) column = args.src_width - 1 - column;
+    if (args.operations & 4) line = args.src_height - 1 - line;
+    const unsigned char* from = row<unsigned char>(args.src, args.src_step, line);
+    const_cast<unsigned char*>(row<unsigned char>(args.dst, args.dst_step, y))[x] =
+        from[column * args.channels + place];
+}
+
+// Sobel's kernels of 3, 5 and 7, as cv2.getDerivKernels gives them.
+__constant__ int SMOOTH[3][7] = {{1, 2, 1}, {1, 4, 6, 4, 1}, {1, 6, 15, 20, 15, 6, 1}};
+__constant__ int SLOPE[3][7] = {{-1, 0, 1}, {-1, -2, 0, 2, 1}, {-1, -4, -5, 0, 5, 4, 1}};
+
+// Both derivatives in whole numbers, by kernels of `passes`; the border is repeated. That down the
+// image is written `finish` rows below the other.
+extern "C" __global__ void gradients_8U(Args args) {
+    const int x = blockIdx.x * THREADS_X + threadIdx.x, y = blockIdx.y * THREADS_Y + threadIdx.y;
+    if (x >= args.width || y >= args.height) return;
+    const int radius = args.passes / 2;
+    const int *smooth = SMOOTH[radius - 1], *slope = SLOPE[radius - 1];
+    int across = 0, down = 0;
+    for (int j = 0; j < args.passes; ++j) {
+        const int at_y = smaller(larger(y + j - radius, 0), args.height - 1);
+        const unsigned char* from = row<unsigned char>(args.src, args.src_step, at_y);
+        for (int i = 0; i < args.passes; ++i) {
+            const int value = from[smaller(larger(x + i - radius, 0), args.width - 1)];
+            across += value * smooth[j] * slope[i];
+            down += value * slope[j] * smooth[i];
+        }
+    }
+    const_cast<int*>(row<int>(args.dst, args.dst_step, y))[x] = across;
+    const_cast<int*>(row<int>(args.dst, args.dst_step, y + args.finish))[x] = down;
 }
 
 // Gives each label in use (they are scattered) a number from 1 on; the table's element 0 counts them.

@@ -13,6 +13,7 @@ from edgevision.cv.gpu import (
     filtering,
     geometry,
     made,
+    morphology,
     motion,
     recognition,
     reduction,
@@ -23,11 +24,8 @@ from edgevision.cv.operation import Operation
 
 __all__ = ["find", "supported"]
 
-_ADAPTERS = {
-    name: make
-    for part in (arithmetic, features, filtering, geometry, motion, reduction, vectors)
-    for name, make in part.ADAPTERS.items()
-}
+_PARTS = (arithmetic, features, filtering, geometry, morphology, motion, reduction, vectors)
+_ADAPTERS = {name: make for part in _PARTS for name, make in part.ADAPTERS.items()}
 _METHODS = {**made.METHODS, **motion.METHODS, **recognition.METHODS}
 
 

@@ -60,36 +60,39 @@ def canny(
     _gray("Canny", image)
     low, high = sorted((float(threshold1), float(threshold2)))
     width, height = image.size()
-    inner = (1, 1, width, height)
-    found = []
-    for number, (dx, dy) in enumerate(((1, 0), (0, 1))):
-        gradient = cached(
-            stream,
-            cuda.createSobelFilter,
-            cv2.CV_8UC1,
-            cv2.CV_32SC1,
-            dx,
-            dy,
-            apertureSize,
-            1.0,
-            cv2.BORDER_REPLICATE,
-        )
-        framed = _framed(stream, (width + 2, height + 2), number)
-        gradient.apply(image, GpuMat(framed, inner), stream)
-        found.append(framed)
     detector = cached(
         stream, cuda.createCannyEdgeDetector, low, high, apertureSize, bool(L2gradient)
     )
-    framed = scratch("cuda Canny edges", lambda buffer: detector.detect(*found, buffer, stream))
-    return GpuMat(framed, inner).copyTo(stream, edges)
+    both = _framed(stream, (width + 2, 2 * (height + 2)))
+    halves = [GpuMat(both, (0, top, width + 2, height + 2)) for top in (0, height + 2)]
+    if native.usable():
+        native.gradients(stream, image, apertureSize, both)
+    else:
+        for half, (dx, dy) in zip(halves, ((1, 0), (0, 1)), strict=True):
+            gradient = cached(
+                stream,
+                cuda.createSobelFilter,
+                cv2.CV_8UC1,
+                cv2.CV_32SC1,
+                dx,
+                dy,
+                apertureSize,
+                1.0,
+                cv2.BORDER_REPLICATE,
+            )
+            gradient.apply(image, GpuMat(half, (1, 1, width, height)), stream)
+    framed = scratch("cuda Canny edges", lambda buffer: detector.detect(*halves, buffer, stream))
+    return GpuMat(framed, (1, 1, width, height)).copyTo(stream, edges)
 
 
-def _framed(stream: Any, size_wh: tuple[int, int], number: int) -> Any:
-    """Return an image of 32S whose border is zero; nothing else writes to its border."""
-    lane = f"cuda Canny gradient {number}"
+def _framed(stream: Any, size_wh: tuple[int, int]) -> Any:
+    """Return an image of 32S whose borders are zero; nothing else writes to them."""
     arena = arenas.current()
+    poisoned = arena is not None and arena.poison
+    # Poison reaches the borders, so those buffers stay apart.
+    lane = f"cuda Canny gradients {poisoned}"
     framed = None if arena is None else arena.take(lane)
-    if framed is None or framed.size() != size_wh or (arena is not None and arena.poison):
+    if framed is None or framed.size() != size_wh or poisoned:
         framed = GpuMat(size_wh, cv2.CV_32SC1)
         framed.setTo((0.0,) * 4, stream)
     if arena is not None:
@@ -237,7 +240,8 @@ def corners(
     )
     # Part of it runs on the default stream, which does not wait for this one.
     stream.waitForCompletion()
-    found = made.detect(whole(stream, image, "corners"), None, mask, stream)
+    inside = None if mask is None else whole(stream, mask, "corners mask")
+    found = made.detect(whole(stream, image, "corners"), None, inside, stream)
     return _found(stream, found, 2, np.float32)
 
 

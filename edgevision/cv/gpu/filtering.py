@@ -1,40 +1,26 @@
-"""CUDA adapters: colours, filters, edges."""
+"""CUDA adapters: colours and filters."""
 
 # The names are those of OpenCV.
 # ruff: noqa: N803
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
-import numpy as np
 
-from edgevision import arena as arenas
 from edgevision.cv.gpu import native
 from edgevision.cv.gpu.call import Adapter, GpuMat, aligned, cached, depth_of, scratch, whole
 from edgevision.errors import ConfigurationError, CudaUnsupportedError
 
-__all__ = ["ADAPTERS", "median", "morphology"]
+__all__ = ["ADAPTERS", "filter_2d", "laplacian", "median"]
 
 cuda: Any = cv2.cuda
 
 _DEFAULT = cv2.BORDER_DEFAULT
-_FIRST, _SECOND, _LAST = (f"cuda morphologyEx {place}" for place in ("first", "second", "last"))
-_MAX_PLANS = 64
-_INFINITE = (float(np.finfo(np.float64).max),) * 4
-
-
-class _Plans(threading.local):
-    """How this thread erodes and dilates, by stream, type and kernel."""
-
-    def __init__(self) -> None:
-        self.made: dict[Any, Any] = {}
-
-
-_plans = _Plans()
+# What 32F holds without loss.
+_WIDENED = (cv2.CV_8U, cv2.CV_16U, cv2.CV_16S, cv2.CV_32F)
 
 
 def _without_delta(name: str, delta: float) -> None:
@@ -122,7 +108,27 @@ def _scharr(
     return made.apply(src, dst, stream)
 
 
-def _laplacian(
+def _linear(
+    stream: Any, src: Any, ddepth: int, dst: Any, make: Callable[[int], Any], key: str
+) -> Any:
+    """Run a filter that keeps the type of an image, by way of 32F where the result has another."""
+    kind, wanted, depth = src.type(), depth_of(src, ddepth), src.depth()
+    if depth not in _WIDENED or (kind == wanted and depth != cv2.CV_16S):
+        return make(kind).apply(src, dst, stream)
+    wide = depth_of(src, cv2.CV_32F)
+    if kind != wide:
+        source = src
+        src = scratch(
+            f"cuda {key} wide",
+            lambda buffer: source.convertTo(cv2.CV_32F, 1.0, 0.0, stream, buffer),
+        )
+    if wanted == wide:
+        return make(wide).apply(src, dst, stream)
+    found = scratch(f"cuda {key} found", lambda buffer: make(wide).apply(src, buffer, stream))
+    return found.convertTo(wanted, 1.0, 0.0, stream, dst)
+
+
+def laplacian(
     stream: Any,
     src: Any,
     ddepth: int,
@@ -132,13 +138,16 @@ def _laplacian(
     delta: float = 0.0,
     borderType: int = _DEFAULT,
 ) -> Any:
+    """Sum of the second derivatives."""
     _without_delta("Laplacian", delta)
-    kind = depth_of(src, ddepth)
-    made = cached(stream, cuda.createLaplacianFilter, src.type(), kind, ksize, scale, borderType)
-    return made.apply(src, dst, stream)
+
+    def make(kind: int) -> Any:
+        return cached(stream, cuda.createLaplacianFilter, kind, kind, ksize, scale, borderType)
+
+    return _linear(stream, src, ddepth, dst, make, "Laplacian")
 
 
-def _filter2d(
+def filter_2d(
     stream: Any,
     src: Any,
     ddepth: int,
@@ -148,12 +157,15 @@ def _filter2d(
     delta: float = 0.0,
     borderType: int = _DEFAULT,
 ) -> Any:
+    """Correlation with any kernel."""
     _without_delta("filter2D", delta)
-    kind = depth_of(src, ddepth)
-    made = cached(
-        stream, cuda.createLinearFilter, src.type(), kind, kernel, tuple(anchor), borderType
-    )
-    return made.apply(src, dst, stream)
+
+    def make(kind: int) -> Any:
+        return cached(
+            stream, cuda.createLinearFilter, kind, kind, kernel, tuple(anchor), borderType
+        )
+
+    return _linear(stream, src, ddepth, dst, make, "filter2D")
 
 
 def _sep_filter2d(
@@ -239,7 +251,12 @@ def _denoise(
             f"cv.fastNlMeansDenoising on CUDA takes one number as h, got {h!r}"
         )
     return cuda.fastNlMeansDenoising(
-        whole(stream, src, "denoise"), float(h), dst, searchWindowSize, templateWindowSize, stream
+        whole(stream, src, "denoise"),
+        float(h),
+        GpuMat() if dst is None else dst,
+        searchWindowSize,
+        templateWindowSize,
+        stream,
     )
 
 
@@ -256,7 +273,7 @@ def _denoise_colored(
         whole(stream, src, "denoise"),
         float(h),
         float(hColor),
-        dst,
+        GpuMat() if dst is None else dst,
         searchWindowSize,
         templateWindowSize,
         stream,
@@ -275,173 +292,6 @@ def _bilateral(
     return cuda.bilateralFilter(src, d, sigmaColor, sigmaSpace, dst, borderType, stream)
 
 
-def _check_border(name: str, border: int, value: Any) -> None:
-    constant = border == cv2.BORDER_CONSTANT
-    if not constant or (value is not None and tuple(value) != _INFINITE):
-        raise CudaUnsupportedError(
-            f"cv.{name} on CUDA leaves out what lies outside the image (the default), got border "
-            f"{border} with value {value}"
-        )
-
-
-class _Plan(NamedTuple):
-    """How to erode and dilate images of one type with one kernel.
-
-    Attributes:
-        steps: launches of edgevision's own kernel; None where it does not take this.
-        box: cv2.cuda's running extreme, for a rectangle; None for other shapes.
-        box_wh: its size.
-        made: cv2.cuda's filter for one erosion or dilation; None where ``steps`` are there.
-    """
-
-    steps: list[native.Step] | None
-    box: Any
-    box_wh: tuple[int, int]
-    made: Any
-
-
-def _plan(stream: Any, operation: int, src: Any, kernel: Any, anchor: Any, count: int) -> _Plan:
-    shape = np.ones((3, 3), np.uint8) if kernel is None else np.asarray(kernel)
-    anchor = (int(anchor[0]), int(anchor[1]))
-    if native.usable():
-        steps = native.plan_morphology(operation, src.depth(), src.channels(), shape, anchor, count)
-        if steps is not None:
-            return _Plan(steps, None, (0, 0), None)
-    if operation not in (cv2.MORPH_ERODE, cv2.MORPH_DILATE):
-        return _Plan(None, None, (0, 0), None)
-    kind = src.type()
-    height, width = shape.shape[:2]
-    box = None
-    size = ((width - 1) * count + 1, (height - 1) * count + 1)
-    centred = anchor in ((-1, -1), (width // 2, height // 2)) and width % 2 and height % 2
-    if centred and kind == cv2.CV_8UC1 and (shape != 0).all():
-        # n times a rectangle is one larger rectangle. Reflection brings no pixel into a centred
-        # rectangle that is not in it already, so the border makes no difference.
-        make = cuda.createBoxMaxFilter if operation == cv2.MORPH_DILATE else cuda.createBoxMinFilter
-        box = cached(stream, make, kind, size)
-    made = cached(stream, cuda.createMorphologyFilter, operation, kind, shape, anchor, 1)
-    return _Plan(None, box, size, made)
-
-
-def _planned(stream: Any, operation: int, src: Any, kernel: Any, anchor: Any, count: int) -> _Plan:
-    known = None if kernel is None else (kernel.shape, kernel.tobytes())
-    plans = _plans.made
-    name = (id(stream), operation, src.type(), known, tuple(anchor), count)
-    plan = plans.get(name)
-    if plan is None:
-        if len(plans) >= _MAX_PLANS:
-            plans.clear()
-        # With the stream, so that no other one gets its id.
-        plan = plans[name] = (_plan(stream, operation, src, kernel, anchor, count), stream)
-    return plan[0]
-
-
-def _extreme(
-    stream: Any,
-    operation: int,
-    src: Any,
-    kernel: Any,
-    dst: Any,
-    anchor: Any,
-    iterations: int,
-    key: str,
-) -> Any:
-    """Erode or dilate, each iteration with the border of the first, as cv2 does."""
-    if iterations < 1:
-        return src.copyTo(stream, dst)
-    plan = _planned(stream, operation, src, kernel, anchor, iterations)
-    if plan.steps is not None:
-        return native.morphology(stream, plan.steps, src, dst, key)
-    if plan.box is not None:
-        columns, rows = src.size()
-        if plan.box_wh[0] // 2 < columns and plan.box_wh[1] // 2 < rows:
-            return plan.box.apply(src, dst, stream)
-    arena = arenas.current()
-    for left in range(iterations - 1, 0, -1):
-        lane = f"cuda {key} {left}"
-        src = plan.made.apply(src, None if arena is None else arena.take(lane), stream)
-        if arena is not None:
-            arena.put(lane, src)
-    return plan.made.apply(src, dst, stream)
-
-
-def _erode(
-    stream: Any,
-    src: Any,
-    kernel: Any,
-    dst: Any = None,
-    anchor: Any = (-1, -1),
-    iterations: int = 1,
-    borderType: int = cv2.BORDER_CONSTANT,
-    borderValue: Any = None,
-) -> Any:
-    _check_border("erode", borderType, borderValue)
-    return _extreme(stream, cv2.MORPH_ERODE, src, kernel, dst, anchor, iterations, "erode")
-
-
-def _dilate(
-    stream: Any,
-    src: Any,
-    kernel: Any,
-    dst: Any = None,
-    anchor: Any = (-1, -1),
-    iterations: int = 1,
-    borderType: int = cv2.BORDER_CONSTANT,
-    borderValue: Any = None,
-) -> Any:
-    _check_border("dilate", borderType, borderValue)
-    return _extreme(stream, cv2.MORPH_DILATE, src, kernel, dst, anchor, iterations, "dilate")
-
-
-def morphology(
-    stream: Any,
-    src: Any,
-    op: int,
-    kernel: Any,
-    dst: Any = None,
-    anchor: Any = (-1, -1),
-    iterations: int = 1,
-    borderType: int = cv2.BORDER_CONSTANT,
-    borderValue: Any = None,
-) -> Any:
-    """Open, close, and what else is made of erosions and dilations."""
-    _check_border("morphologyEx", borderType, borderValue)
-    erode, dilate = cv2.MORPH_ERODE, cv2.MORPH_DILATE
-    if iterations > 0:
-        plan = _planned(stream, op, src, kernel, anchor, iterations)
-        if plan.steps is not None:
-            return native.morphology(stream, plan.steps, src, dst, "morphologyEx")
-    arena = arenas.current()
-
-    def step(operation: int, image: Any, lane: str) -> Any:
-        buffer = None if arena is None else arena.take(lane)
-        image = _extreme(stream, operation, image, kernel, buffer, anchor, iterations, lane)
-        if arena is not None:
-            arena.put(lane, image)
-        return image
-
-    def last(operation: int, image: Any) -> Any:
-        return _extreme(stream, operation, image, kernel, dst, anchor, iterations, _LAST)
-
-    if op in (erode, dilate):
-        return last(op, src)
-    if op == cv2.MORPH_OPEN:
-        return last(dilate, step(erode, src, _FIRST))
-    if op == cv2.MORPH_CLOSE:
-        return last(erode, step(dilate, src, _FIRST))
-    if op == cv2.MORPH_GRADIENT:
-        return cuda.subtract(
-            step(dilate, src, _FIRST), step(erode, src, _SECOND), dst, None, -1, stream
-        )
-    if op == cv2.MORPH_TOPHAT:
-        opened = step(dilate, step(erode, src, _FIRST), _SECOND)
-        return cuda.subtract(src, opened, dst, None, -1, stream)
-    if op == cv2.MORPH_BLACKHAT:
-        closed = step(erode, step(dilate, src, _FIRST), _SECOND)
-        return cuda.subtract(closed, src, dst, None, -1, stream)
-    raise CudaUnsupportedError("cv.morphologyEx on CUDA has no MORPH_HITMISS")
-
-
 ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "cvtColor": lambda: _cvt_color,
     "equalizeHist": lambda: _equalize_hist,
@@ -449,16 +299,13 @@ ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "GaussianBlur": lambda: _gaussian_blur,
     "Sobel": lambda: _sobel,
     "Scharr": lambda: _scharr,
-    "Laplacian": lambda: _laplacian,
-    "filter2D": lambda: _filter2d,
+    "Laplacian": lambda: laplacian,
+    "filter2D": lambda: filter_2d,
     "sepFilter2D": lambda: _sep_filter2d,
     "bilateralFilter": lambda: _bilateral,
     "boxFilter": lambda: _box_filter,
     "medianBlur": lambda: median,
     "fastNlMeansDenoising": lambda: _denoise,
     "fastNlMeansDenoisingColored": lambda: _denoise_colored,
-    "erode": lambda: _erode,
-    "dilate": lambda: _dilate,
-    "morphologyEx": lambda: morphology,
 }
 """By operation: gives its adapter."""

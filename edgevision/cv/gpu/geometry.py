@@ -14,29 +14,41 @@ import numpy as np
 
 from edgevision import arena as arenas
 from edgevision.cv.gpu import native
-from edgevision.cv.gpu.call import Adapter, GpuMat, scratch
+from edgevision.cv.gpu.call import Adapter, GpuMat, pair, scratch
 from edgevision.errors import ConfigurationError, CudaUnsupportedError
 
-__all__ = ["ADAPTERS", "split"]
+__all__ = ["ADAPTERS", "merge", "split"]
 
 cuda: Any = cv2.cuda
 
 
+_FLIPPED = (cv2.CV_8U, cv2.CV_16U, cv2.CV_32S, cv2.CV_32F)
+_TRANSPOSED_BYTES = (1, 4, 8)
+
+
 def _flip(stream: Any, src: Any, flipCode: int, dst: Any = None) -> Any:
+    if (src.depth() not in _FLIPPED or src.channels() == 2) and native.usable():
+        down, across = flipCode <= 0, flipCode != 0
+        return native.turned(stream, src, dst, swaps=False, across=across, down=down)
     return cuda.flip(src, flipCode, dst, stream)
 
 
 def _transpose(stream: Any, src: Any, dst: Any = None) -> Any:
+    if src.elemSize() not in _TRANSPOSED_BYTES and native.usable():
+        return native.turned(stream, src, dst, swaps=True)
     return cuda.transpose(src, dst, stream)
 
 
 def _rotate(stream: Any, src: Any, rotateCode: int, dst: Any = None) -> Any:
     if rotateCode == cv2.ROTATE_180:
-        return cuda.flip(src, -1, dst, stream)
+        return _flip(stream, src, -1, dst)
     if rotateCode not in (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE):
         raise ConfigurationError(f"rotateCode is one of cv2.ROTATE_..., got {rotateCode}")
+    clockwise = rotateCode == cv2.ROTATE_90_CLOCKWISE
+    if native.usable():
+        return native.turned(stream, src, dst, swaps=True, across=not clockwise, down=clockwise)
     turned = scratch("cuda rotate turned", lambda buffer: cuda.transpose(src, buffer, stream))
-    return cuda.flip(turned, 1 if rotateCode == cv2.ROTATE_90_CLOCKWISE else 0, dst, stream)
+    return cuda.flip(turned, 1 if clockwise else 0, dst, stream)
 
 
 def _copy_make_border(
@@ -73,8 +85,10 @@ def _set_to(stream: Any, image: Any, value: Any, mask: Any = None) -> Any:
     return image
 
 
-def _merge(stream: Any, mv: Any, dst: Any = None) -> Any:
-    return cuda.merge(list(mv), dst, stream)
+def merge(stream: Any, mv: Any, dst: Any = None) -> Any:
+    """Make one image of several channels."""
+    # Without a GpuMat for the result cv2.cuda.merge gives an array.
+    return cuda.merge(list(mv), GpuMat() if dst is None else dst, stream)
 
 
 def split(stream: Any, m: Any, mv: Any = None) -> Any:
@@ -184,6 +198,38 @@ def _color(value: Any) -> tuple[float, ...]:
     return (*given, *_NO_VALUE)[:4]
 
 
+def _interpolation(name: str, flags: int) -> int:
+    found = flags & cv2.INTER_MAX
+    if found not in (cv2.INTER_NEAREST, cv2.INTER_LINEAR):
+        raise CudaUnsupportedError(
+            f"cv.{name} on CUDA takes INTER_NEAREST and INTER_LINEAR, got {found}: cv2.cuda's "
+            "cubic is another function"
+        )
+    return found
+
+
+def _shifted(stream: Any, one: Any, shift: float, key: str) -> Any:
+    return scratch(
+        f"cuda remap {key}",
+        lambda buffer: cuda.addWithScalar(one, (shift,) * 4, buffer, None, -1, stream),
+    )
+
+
+def _rounding(stream: Any, src: Any, border: int, color: tuple[float, ...]) -> tuple[Any, float]:
+    """Return a source and what to add to places so that cv2.cuda, which cuts off, rounds as cv2.
+
+    It cuts off towards zero, so what lies half a pixel outside would come inside: a constant border
+    gets a row and a column of its own.
+    """
+    if border != cv2.BORDER_CONSTANT:
+        return src, 0.5
+    framed = scratch(
+        "cuda nearest framed",
+        lambda buffer: cuda.copyMakeBorder(src, 1, 0, 1, 0, border, buffer, color, stream),
+    )
+    return framed, 1.5
+
+
 def _remap(
     stream: Any,
     src: Any,
@@ -196,11 +242,23 @@ def _remap(
 ) -> Any:
     if map1.type() == cv2.CV_32FC2:
         map1, map2 = split(stream, map1)
-    return cuda.remap(src, map1, map2, interpolation, dst, borderMode, _color(borderValue), stream)
+    chosen = _interpolation("remap", interpolation)
+    if chosen == cv2.INTER_NEAREST:
+        src, shift = _rounding(stream, src, borderMode, _color(borderValue))
+        map1 = _shifted(stream, map1, shift, "across")
+        map2 = _shifted(stream, map2, shift, "down")
+    return cuda.remap(src, map1, map2, chosen, dst, borderMode, _color(borderValue), stream)
+
+
+# NPP takes over from cv2.cuda's own warp for some types with a constant border, and does not blend
+# with the border. It does not for these.
+_UNBLENDED = (cv2.CV_8UC1, cv2.CV_8UC4)
 
 
 def _warp(name: str) -> Adapter:
     function = getattr(cuda, name)
+    build = getattr(cuda, f"buildW{name[1:]}Maps")
+    rows = 2 if name == "warpAffine" else 3
 
     def run(
         stream: Any,
@@ -214,8 +272,31 @@ def _warp(name: str) -> Adapter:
     ) -> Any:
         # dsize of 0 by 0 is the size of the source in cv2.
         size_wh = src.size() if tuple(dsize) == (0, 0) else tuple(dsize)
+        chosen = _interpolation(name, flags)
         matrix = np.asarray(M, np.float64)
-        return function(src, matrix, size_wh, dst, flags, borderMode, _color(borderValue), stream)
+        color = _color(borderValue)
+        constant = borderMode == cv2.BORDER_CONSTANT and src.type() not in _UNBLENDED
+        if chosen == cv2.INTER_LINEAR and not constant:
+            return function(src, matrix, size_wh, dst, flags, borderMode, color, stream)
+        back = np.vstack([matrix, [0.0, 0.0, 1.0]]) if rows == 2 else matrix
+        if not flags & cv2.WARP_INVERSE_MAP:
+            back = np.linalg.inv(back)
+        if chosen == cv2.INTER_NEAREST:
+            src, shift = _rounding(stream, src, borderMode, color)
+            back = np.array([[1.0, 0.0, shift], [0.0, 1.0, shift], [0.0, 0.0, 1.0]]) @ back
+        maps = pair(
+            f"cuda {name} map",
+            (None, None),
+            lambda first, second: build(
+                back[:rows],
+                True,
+                size_wh,
+                GpuMat() if first is None else first,
+                GpuMat() if second is None else second,
+                stream,
+            ),
+        )
+        return cuda.remap(src, *maps, chosen, dst, borderMode, color, stream)
 
     return run
 
@@ -258,7 +339,7 @@ ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "copyMakeBorder": lambda: _copy_make_border,
     "copyTo": lambda: _copy_to,
     "setTo": lambda: _set_to,
-    "merge": lambda: _merge,
+    "merge": lambda: merge,
     "split": lambda: split,
     "extractChannel": lambda: _extract_channel,
     "resize": lambda: _resize,

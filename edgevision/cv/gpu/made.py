@@ -15,7 +15,7 @@ import numpy as np
 
 from edgevision.cv import detectors, filters
 from edgevision.cv.device import Made
-from edgevision.cv.gpu import arithmetic, features, filtering
+from edgevision.cv.gpu import arithmetic, features, filtering, morphology
 from edgevision.cv.gpu.call import Adapter, cached
 from edgevision.errors import ConfigurationError
 
@@ -44,13 +44,22 @@ def _check(image: Any, wanted: int) -> None:
 def _filter(made: Made) -> Adapter:
     name, given = made.constructor.name, _arguments(made)
     source = given["srcType"]
+    depth = filters.depth_of(given.get("dstType", -1))
     if name == "createMedianFilter":
         side = given["windowSize"]
         run: Adapter = lambda stream, src, dst: filtering.median(stream, src, side, dst)  # noqa: E731
     elif name == "createMorphologyFilter":
         tail = (given["anchor"], given["iterations"])
-        run = lambda stream, src, dst: filtering.morphology(  # noqa: E731
+        run = lambda stream, src, dst: morphology.morphology(  # noqa: E731
             stream, src, given["op"], given["kernel"], dst, *tail
+        )
+    elif name == "createLaplacianFilter":
+        run = lambda stream, src, dst: filtering.laplacian(  # noqa: E731
+            stream, src, depth, dst, given["ksize"], given["scale"], 0.0, given["borderMode"]
+        )
+    elif name == "createLinearFilter":
+        run = lambda stream, src, dst: filtering.filter_2d(  # noqa: E731
+            stream, src, depth, given["kernel"], dst, given["anchor"], 0.0, given["borderMode"]
         )
     else:
         maker, values = getattr(cuda, name), tuple(given.values())

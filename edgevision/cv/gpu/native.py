@@ -20,11 +20,12 @@ __all__ = [
     "Step",
     "compacted",
     "cubic",
-    "doubles",
+    "gradients",
     "median",
     "morphology",
     "plan_morphology",
     "plane",
+    "turned",
     "usable",
 ]
 
@@ -192,7 +193,7 @@ def median(stream: Any, src: Any, side: int, dst: Any) -> Any:
         return None
     channels = src.channels()
     if side <= 5:
-        launch = cached(stream, _small_median, f"median{side}_{known[0]}")
+        launch = cached(stream, _plain_kernel, f"median{side}_{known[0]}")
     else:
         launch = cached(stream, _large_median, side, channels)
         if launch is None:
@@ -208,7 +209,8 @@ def median(stream: Any, src: Any, side: int, dst: Any) -> Any:
     return run(dst)
 
 
-def _small_median(name: str) -> Launch:
+def _plain_kernel(name: str) -> Launch:
+    """Prepare a kernel that computes one element in each thread."""
     return kernels().launch(name)
 
 
@@ -227,17 +229,55 @@ def cubic(
     known = _TYPES.get(src.depth())
     if known is None:
         return None
-    launch = cached(stream, _small_median, f"resize_cubic_{known[0]}")
+    launch = cached(stream, _plain_kernel, f"resize_cubic_{known[0]}")
     target = fitting(dst, src, size_wh=size_wh)
     launch(int(stream.cudaPtr()), plane(src), plane(target), scale_xy=scale_xy)
     return target
 
 
-def doubles(stream: Any, mat: Any) -> Any:
-    """Turn 64-bit integers into 64F, in place."""
-    where = plane(mat)
-    cached(stream, _small_median, "integer_to_double")(int(stream.cudaPtr()), where, where)
-    return mat
+def turned(
+    stream: Any, src: Any, dst: Any, *, swaps: bool, across: bool = False, down: bool = False
+) -> Any:
+    """Mirror and turn an image of any type.
+
+    Args:
+        stream: where.
+        src: the image.
+        dst: for the result, or None.
+        swaps: rows become columns.
+        across: the source's columns are read backwards.
+        down: the source's rows are.
+    """
+    width, height = src.size()
+    size_wh = (height, width) if swaps else (width, height)
+    launch = cached(stream, _plain_kernel, "turn")
+    in_place = dst is not None and dst.cudaPtr() == src.cudaPtr()
+    bytes_each = src.elemSize()
+
+    def run(buffer: Any) -> Any:
+        target = fitting(buffer, src, size_wh=size_wh)
+        launch(
+            int(stream.cudaPtr()),
+            plane(src)._replace(channels=bytes_each),
+            plane(target)._replace(channels=bytes_each),
+            operations=swaps + 2 * across + 4 * down,
+        )
+        return target
+
+    return scratch("cuda turned", run).copyTo(stream, dst) if in_place else run(dst)
+
+
+def gradients(stream: Any, src: Any, side: int, both: Any) -> None:
+    """Write Sobel's derivatives of an 8UC1 image into a 32SC1 image.
+
+    ``both`` has a border of one pixel around each of the two, that across above that down; the
+    borders are left as they are.
+    """
+    width, height = src.size()
+    launch = cached(stream, _plain_kernel, "gradients_8U")
+    start = plane(both)
+    first = Plane(start.pointer + start.step + 4, start.step, width, height, 1)
+    launch(int(stream.cudaPtr()), plane(src), first, passes=side, finish=height + 2)
 
 
 def compacted(stream: Any, labels: Any) -> int:
@@ -251,8 +291,8 @@ def compacted(stream: Any, labels: Any) -> int:
     table.setTo((0.0,) * 4, stream)
     pointer = int(stream.cudaPtr())
     where = plane(labels)._replace(width=columns, height=rows)
-    number = cached(stream, _small_median, "number_labels")
-    rename = cached(stream, _small_median, "rename_labels")
+    number = cached(stream, _plain_kernel, "number_labels")
+    rename = cached(stream, _plain_kernel, "rename_labels")
     entries = plane(table)
     # The kernels cover the labels: `where` is the destination's extent in both.
     number(

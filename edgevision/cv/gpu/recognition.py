@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from edgevision.cv.device import Made
 from edgevision.cv.gpu.call import Adapter, GpuMat, read, scratch, whole
-from edgevision.cv.gpu.motion import follow
 from edgevision.errors import CudaUnsupportedError
 
 __all__ = ["METHODS"]
@@ -258,25 +257,37 @@ def _fast(made: Made) -> Adapter:
 
 
 def _key_points(stream: Any, model: Any, image: Any, mask: Any) -> tuple[Any, ...]:
-    found = model.detectAsync(_gray(stream, image, "key points"), None, mask, stream)
+    inside = None if mask is None else whole(stream, mask, "key points mask")
+    found = model.detectAsync(_gray(stream, image, "key points"), None, inside, stream)
     stream.waitForCompletion()
     return () if found.empty() else tuple(model.convert(found))
 
 
+def _orb_model(made: Made) -> Callable[[], Any]:
+    """Return the function that gives the detector; its setters alone leave parts as they were."""
+    seen, model = -1, None
+
+    def current() -> Any:
+        nonlocal seen, model
+        if seen != made.version:
+            seen = made.version
+            model = cuda.ORB_create(*(getattr(made.host, f"get{name}")() for name in _ORB))
+        return model
+
+    return current
+
+
 def _orb(made: Made) -> Adapter:
-    model = cuda.ORB_create()
-    update = follow(made, model, _ORB)
+    model = _orb_model(made)
 
     def run(stream: Any, image: Any, mask: Any = None) -> tuple[Any, ...]:
-        update()
-        return _key_points(stream, model, image, mask)
+        return _key_points(stream, model(), image, mask)
 
     return run
 
 
 def _orb_described(made: Made) -> Adapter:
-    model = cuda.ORB_create()
-    update = follow(made, model, _ORB)
+    model = _orb_model(made)
 
     def run(
         stream: Any,
@@ -287,14 +298,12 @@ def _orb_described(made: Made) -> Adapter:
     ) -> tuple[tuple[Any, ...], Any]:
         if useProvidedKeypoints:
             raise CudaUnsupportedError("cv.ORB on CUDA finds its key points itself")
-        update()
+        orb = model()
         gray = _gray(stream, image, "key points")
-        nothing = GpuMat() if mask is None else mask
-        found, described = model.detectAndComputeAsync(
-            gray, nothing, None, descriptors, False, stream
-        )
+        inside = GpuMat() if mask is None else whole(stream, mask, "key points mask")
+        found, described = orb.detectAndComputeAsync(gray, inside, None, descriptors, False, stream)
         stream.waitForCompletion()
-        return (() if found.empty() else tuple(model.convert(found))), described
+        return (() if found.empty() else tuple(orb.convert(found))), described
 
     return run
 

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevision.cv.gpu import native
 from edgevision.cv.gpu.call import Adapter, GpuMat, aligned, pair, read, scratch
 from edgevision.cv.gpu.geometry import split
+from edgevision.cv.reference import evenLevels
 from edgevision.errors import ConfigurationError, CudaUnsupportedError
 
 __all__ = ["ADAPTERS"]
@@ -192,11 +192,8 @@ def _calc_hist(
 def _hist_even(
     stream: Any, src: Any, histSize: int, lowerLevel: int, upperLevel: int, hist: Any = None
 ) -> Any:
-    found = scratch(
-        "cuda histEven",
-        lambda buffer: cuda.histEven(src, histSize, lowerLevel, upperLevel, buffer, stream),
-    )
-    return _into(hist, read(stream, found))
+    # cv2.cuda.histEven puts some values into the bin beside.
+    return _hist_range(stream, src, evenLevels(histSize + 1, lowerLevel, upperLevel), hist)
 
 
 def _into(given: Any, found: NDArray[Any]) -> NDArray[Any]:
@@ -220,12 +217,7 @@ def _integral(stream: Any, src: Any, sum: Any = None, sdepth: int = -1) -> Any:
 
 
 def _sqr_integral(stream: Any, src: Any, sqsum: Any = None) -> Any:
-    if not native.usable():
-        raise CudaUnsupportedError(
-            "cv2.cuda.sqrIntegral gives 64-bit integers in a 64F image, and turning them into "
-            "numbers needs compute capability 7.5"
-        )
-    return native.doubles(stream, cuda.sqrIntegral(aligned(stream, src, "integral"), sqsum, stream))
+    return cuda.sqrIntegral(aligned(stream, src, "integral"), sqsum, stream)
 
 
 def _integral2(

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 
 from edgevision.cv.gpu.call import Adapter, GpuMat, depth_of, fitting, pair, scratch
+from edgevision.cv.gpu.geometry import merge
 from edgevision.errors import CudaUnsupportedError
 
 __all__ = ["ADAPTERS"]
@@ -20,15 +21,26 @@ cuda: Any = cv2.cuda
 _PER_ROW_OR_SCALED = cv2.DFT_ROWS | cv2.DFT_SCALE | cv2.DFT_INVERSE
 
 
+def _single(name: str, image: Any) -> None:
+    """Refuse what cv2.cuda takes for its first channel."""
+    if image.channels() != 1:
+        raise CudaUnsupportedError(
+            f"cv.{name} on CUDA takes one channel, got {image.channels()}: cv.split"
+        )
+
+
 def _magnitude(stream: Any, x: Any, y: Any, magnitude: Any = None) -> Any:
+    _single("magnitude", x)
     return cuda.magnitude(x, y, magnitude, stream)
 
 
 def _magnitude_sqr(stream: Any, x: Any, y: Any, magnitude: Any = None) -> Any:
+    _single("magnitudeSqr", x)
     return cuda.magnitudeSqr(x, y, magnitude, stream)
 
 
 def _phase(stream: Any, x: Any, y: Any, angle: Any = None, angleInDegrees: bool = False) -> Any:
+    _single("phase", x)
     return cuda.phase(x, y, angle, angleInDegrees, stream)
 
 
@@ -40,6 +52,7 @@ def _cart_to_polar(
     angle: Any = None,
     angleInDegrees: bool = False,
 ) -> Any:
+    _single("cartToPolar", x)
     return pair(
         "cuda cartToPolar",
         (magnitude, angle),
@@ -55,6 +68,7 @@ def _polar_to_cart(
     y: Any = None,
     angleInDegrees: bool = False,
 ) -> Any:
+    _single("polarToCart", magnitude)
     return pair(
         "cuda polarToCart",
         (x, y),
@@ -96,6 +110,8 @@ def _gemm(
 
 
 def _dft(stream: Any, src: Any, dst: Any = None, flags: int = 0, nonzeroRows: int = 0) -> Any:
+    if nonzeroRows:
+        raise CudaUnsupportedError("cv.dft on CUDA takes no nonzeroRows")
     if src.channels() == 1:
         if not flags & cv2.DFT_COMPLEX_OUTPUT:
             raise CudaUnsupportedError(
@@ -104,7 +120,7 @@ def _dft(stream: Any, src: Any, dst: Any = None, flags: int = 0, nonzeroRows: in
             )
         zeros = scratch("cuda dft zeros", lambda buffer: fitting(buffer, src))
         zeros.setTo((0.0,) * 4, stream)
-        src = scratch("cuda dft complex", lambda buffer: cuda.merge([src, zeros], buffer, stream))
+        src = scratch("cuda dft complex", lambda buffer: merge(stream, [src, zeros], buffer))
         flags &= ~cv2.DFT_COMPLEX_OUTPUT
     if flags & ~_PER_ROW_OR_SCALED:
         raise CudaUnsupportedError(

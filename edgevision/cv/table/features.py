@@ -24,6 +24,7 @@ ROWS = (
         cuda_call="one channel; no gradients as input",
         note="Canny(dx, dy, threshold1, threshold2) is the other form; its result is pooled when "
         "threshold2 is given by name.",
+        outliers=0.002,
     ),
     _points(
         "HoughLines(image, rho, theta, threshold[, lines[, srn[, stn[, min_theta[, max_theta]]]]])"
@@ -130,10 +131,11 @@ ROWS = (
         "Motion of each pixel as (dx, dy), 32F.",
         cuda="FarnebackOpticalFlow_create",
         cuda_types="8UC1",
-        relative=0.0001,
+        relative=1e-3,
         pooled=("flow",),
         dtypes="8U",
         unpooled=(When("flags", bit="OPTFLOW_USE_INITIAL_FLOW"),),
+        outliers=0.06,
     ),
     _points(
         "calcOpticalFlowPyrLK(prevImg, nextImg, prevPts, nextPts[, status[, err[, winSize[, "
@@ -142,8 +144,7 @@ ROWS = (
         "Motion of given points.",
         cuda="SparsePyrLKOpticalFlow_create",
         cuda_types="8UC134",
-        relative=0.04,
-        differs="Another stopping rule.",
+        differs="Another stopping rule: points end within a pixel of each other.",
         dtypes="8U",
         channels=(1, 3),
         cuda_call="points are arrays on the host, or GpuMats",

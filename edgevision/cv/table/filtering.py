@@ -111,19 +111,18 @@ ROWS = (
         "Laplacian(src, ddepth[, dst[, ksize[, scale[, delta[, borderType]]]]]) -> dst",
         "Sum of the second derivatives.",
         cuda="createLaplacianFilter",
-        cuda_types="8UC14 16UC14 32FC14",
+        cuda_types="8UC14 16UC14 16SC14 32FC14",
         dtypes=_FILTERED,
-        cuda_call="createLaplacianFilter(srcType, dstType, ksize, scale).apply(src, dst, stream); "
-        "ksize 1 or 3, no delta",
+        cuda_call="ksize 1 or 3, no delta; through 32F where the result has another type",
     ),
     _filter(
         "filter2D(src, ddepth, kernel[, dst[, anchor[, delta[, borderType]]]]) -> dst",
         "Correlation with any kernel.",
         cuda="createLinearFilter",
-        cuda_types="8UC14 16UC14 32FC14",
+        cuda_types="8UC14 16UC14 16SC14 32FC14",
         dtypes=_FILTERED,
-        cuda_call="createLinearFilter(srcType, dstType, kernel, anchor).apply(src, dst, stream); "
-        "no delta",
+        cuda_call="no delta; through 32F where the result has another type",
+        steps=1,
     ),
     _filter(
         "sepFilter2D(src, ddepth, kernelX, kernelY[, dst[, anchor[, delta[, borderType]]]]) -> dst",
@@ -226,7 +225,7 @@ ROWS = (
         "Noise removed in the Lab colour space.",
         cuda="fastNlMeansDenoisingColored",
         cuda_types="8UC3",
-        steps=15,
+        steps=20,
         differs="The two convert to Lab otherwise.",
         dtypes="8U",
         channels=(3,),

@@ -62,7 +62,7 @@ class _Launching:
     def __call__(self, *args: Any) -> int:
         # Read now: the driver copies the arguments when it is called.
         parameters = [ctypes.string_at(pointer, 72) for pointer in args[9]]
-        self._driver.launches.append((*args[:9], parameters))
+        self._driver.launches.append((*(arg.value for arg in args[:9]), parameters))
         return 719 if self._driver.refuses == "launch" else 0
 
 
@@ -102,15 +102,25 @@ def test_a_module_is_loaded_once_for_each_context() -> None:
 def test_a_launch_covers_the_destination() -> None:
     driver = Driver()
     launch = Kernels(driver, b"code").launch("morphology_8U", (64, 16), 1234)
-    launch(9, Plane(0x1000, 512, 53, 37, 3), Plane(0x2000, 256, 53, 37, 3), passes=2, operations=1)
+    dst = Plane(0x2000, 256, 53, 37, 3)
+    launch(9, Plane(0x1000, 512, 53, 37, 3), dst, passes=2, operations=1)
     function, gx, gy, gz, bx, by, bz, shared, stream, (packed,) = driver.launches[0]
-    assert function.value == 1
+    assert function == 1
     assert (gx, gy, gz) == (3, 3, 1)  # 159 elements, 37 rows
     assert (bx, by, bz) == (32, 8, 1)
     assert (shared, stream) == (1234, 9)
     values = struct.unpack("QQqqiiiiiiiiff", packed)
     assert values[:7] == (0x1000, 0x2000, 512, 256, 159, 37, 3)
     assert values[7:12] == (2, 1, 0, 53, 37)
+    # The next frame lies elsewhere; then the camera changes its size, and the stream.
+    launch(9, Plane(0x3000, 640, 53, 37, 3), dst, passes=2, operations=1)
+    launch(8, Plane(0x3000, 640, 64, 40, 1), Plane(0x2000, 256, 64, 40, 1), passes=1)
+    second, third = (struct.unpack("QQqqiiiiiiiiff", one[9][0]) for one in driver.launches[1:])
+    assert second[:4] == (0x3000, 0x2000, 640, 256)
+    assert second[4:] == values[4:]
+    assert third[4:8] == (64, 40, 1, 1)
+    assert driver.launches[2][1:3] == (1, 3)
+    assert driver.launches[2][8] == 8
 
 
 def test_what_the_driver_refuses() -> None:
