@@ -25,10 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("edgevision")
     group.addoption("--gpu", action="store_true", help="a missing CUDA device is a failure")
     group.addoption("--vm", action="store_true", help="run the tests that start a virtual machine")
+    group.addoption("--images", action="store_true", help="run the tests that build images")
     group.addoption(
         "--nothing-skipped",
         action="store_true",
-        help="a skipped test is a failure, unless it needs a GPU, --vm or another OpenCV",
+        help="a skipped test is a failure, unless it needs a GPU, --vm, --images or another OpenCV",
     )
 
 
@@ -67,6 +68,8 @@ def _gpu_missing() -> str | None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("vm") and not item.config.getoption("--vm"):
         pytest.skip("needs a virtual machine: python3 dev.py test --vm")
+    if item.get_closest_marker("images") and not item.config.getoption("--images"):
+        pytest.skip("needs minutes to build images: python3 dev.py test --images tests/docker")
     if item.get_closest_marker("gpu"):
         reason = _gpu_missing()
         if reason and item.config.getoption("--gpu"):
@@ -84,6 +87,7 @@ def _may_be_skipped(item: pytest.Item) -> bool:
     return (
         item.get_closest_marker("gpu") is not None
         or item.get_closest_marker("vm") is not None
+        or item.get_closest_marker("images") is not None
         or any(not needs.NEEDS[name].required and needs.missing(name) for name in names)
     )
 

@@ -68,6 +68,12 @@ def _opencv_4() -> bool:
 
 
 NEEDS = {
+    "buildah": Need(
+        "buildah and what a base image is made with",
+        "apt-get install apt-utils buildah gnupg mmdebstrap runc",
+        lambda: all(map(shutil.which, ("apt-ftparchive", "buildah", "gpg", "mmdebstrap"))),
+        required=False,
+    ),
     "chromium": Need("chromium", "apt-get install chromium", _binary("chromium")),
     "ffmpeg": Need("ffmpeg", "apt-get install ffmpeg", _binary("ffmpeg")),
     "mosquitto": Need(

@@ -30,7 +30,12 @@ check_sums() {
   done
 }
 
+# Reads the package lists, and keeps other builds from the shared cache until this script ends.
+# (The cache mounts are not sharing=locked: buildah keeps such a lock until the whole build ends, so
+# that the second stage waits for the first for ever.)
 apt_update() {
+  exec 9>/var/cache/apt/edgevision.lock
+  flock 9
   # The downloaded packages stay in the cache mount, not in the image.
   rm -f /etc/apt/apt.conf.d/docker-clean
   apt-get update -q
