@@ -24,7 +24,16 @@ from edgevision.cli.options import AsJson, Quiet
 from edgevision.cli.output import Output
 from edgevision.errors import ConfigurationError
 
-__all__ = ["fault", "get", "method_call", "send", "set_desired", "show", "simulate"]
+__all__ = [
+    "fault",
+    "get",
+    "method_call",
+    "send",
+    "set_desired",
+    "show",
+    "simulate",
+    "simulated_module",
+]
 
 twin = typer.Typer(no_args_is_help=True, help="See and change the simulated module's twin.")
 method = typer.Typer(no_args_is_help=True, help="Call the simulated module's direct methods.")
@@ -91,34 +100,41 @@ def simulate(
     The exit status is the module's.
     """
     from edgevision.cli.run import RunRequest
+    from edgevision.cli.simulated import SimulatedRun
     from edgevision.cli.simulation import Simulation, SimulationPlan
 
-    output = Output(as_json, quiet)
-    arguments: list[str] = []
-    own_upstream = True
-    if command:
-        if pipeline is not None or source or stage or settings:
-            raise ConfigurationError("--command runs instead of a pipeline; say one of the two")
-    else:
-        arguments += [str(pipeline)] if pipeline is not None else []
-        for option, values in (("--source", source), ("--stage", stage), ("--set", settings)):
-            arguments += [f"{option}={value}" for value in values or []]
-        # A module's page is open to its network; here this machine is all there is.
-        page = [f"--host={host or '127.0.0.1'}", f"--port={port or 0}"]
-        arguments += ["--no-web"] if no_web else page
-        arguments += ["--open"] if open_browser else []
-        arguments += ["--quiet"] if quiet else []
-        request = RunRequest(pipeline, source or [], stage or [], settings or [])
-        own_upstream = any(known.type == "iotedge" for known in request.read().upstream)
+    words = shlex.split(command)
+    if not words:
+        RunRequest(pipeline, source or [], stage or [], settings or []).read()
+        simulated = SimulatedRun(
+            pipeline=None if pipeline is None else str(pipeline),
+            sources=source or [],
+            stages=stage or [],
+            settings=settings or [],
+            web=not no_web,
+            host=host,
+            port=port,
+            open_browser=open_browser,
+        )
+        words = [sys.executable, "-m", "edgevision", "simulated", simulated.to_json()]
+    elif pipeline is not None or source or stage or settings:
+        raise ConfigurationError("--command runs instead of a pipeline; say one of the two")
     plan = SimulationPlan(
-        command=shlex.split(command) or [sys.executable, "-m", "edgevision", "run", *arguments],
-        own_outbox=not own_upstream,
+        command=words,
         module=module,
         duration_s=duration_s,
         routes=dict(_pair(text, "--route", "NAME=ROUTE") for text in route or []),
         desired=_patch(desired or []),
     )
-    return Simulation(plan, output).run()
+    return Simulation(plan, Output(as_json, quiet)).run()
+
+
+@application.command("simulated", hidden=True)
+def simulated_module(run: Annotated[str, typer.Argument(metavar="JSON")]) -> int:
+    """Run the module of a simulation; edgevision simulate starts it."""
+    from edgevision.cli.simulated import SimulatedRun
+
+    return SimulatedRun.of_json(run).run()
 
 
 @twin.command("show")

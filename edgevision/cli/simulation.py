@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import re
@@ -11,12 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from edgevision.cli.output import Output
@@ -31,6 +30,7 @@ __all__ = ["STOP_LIMIT_S", "Simulation", "SimulationPlan"]
 STOP_LIMIT_S = 7.8
 """How long a module has to end; Docker gives it ten seconds, and edgevision ends within 7.5."""
 
+_LOOK_S = 0.1
 _MOST_WAITING = 10_000
 _LONGEST_METHOD_S = 300.0
 # Another way for a module to find a hub; it must not lead out of the simulation.
@@ -60,8 +60,6 @@ class SimulationPlan:
     Attributes:
         command: program and arguments of the module.
         module: its name.
-        own_outbox: True to add ``--upstream iotedge`` with a new outbox, which goes when the
-            simulation ends.
         duration_s: end after so long; None: when the module ends, or on Ctrl-C.
         routes: of the hub; empty: every message goes upstream.
         desired: desired properties at the start.
@@ -69,7 +67,6 @@ class SimulationPlan:
 
     command: Sequence[str]
     module: str
-    own_outbox: bool = False
     duration_s: float | None = None
     routes: Mapping[str, str] = field(default_factory=dict)
     desired: Mapping[str, Any] = field(default_factory=dict)
@@ -148,28 +145,25 @@ class Simulation:
             raise ConfigurationError(f"{command[0]}: there is no such program")
         kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
         environment = {**kept, **self._hub.environment(module=self._plan.module)}
-        with tempfile.TemporaryDirectory(prefix="edgevision-") as folder:
-            if self._plan.own_outbox:
-                command += ["--upstream", f"iotedge:{Path(folder) / 'outbox.sqlite'}"]
-            # A session of its own: a Ctrl-C reaches the module once, from here, as docker stop
-            # would. What it prints is no data of this command.
-            process = subprocess.Popen(
-                [*_TIED, *command],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if self._output.logs_are_json else sys.stderr.fileno(),
-                stderr=subprocess.STDOUT if self._output.logs_are_json else None,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-            waiting = threading.Thread(target=self._wait, args=(process,), name="module")
-            waiting.start()
-            try:
-                yield process
-            finally:
-                _signal_group(process, signal.SIGKILL)
-                waiting.join()
+        # A session of its own: a Ctrl-C reaches the module once, from here, as docker stop would.
+        # What it prints is no data of this command.
+        process = subprocess.Popen(
+            [*_TIED, *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if self._output.logs_are_json else sys.stderr.fileno(),
+            stderr=subprocess.STDOUT if self._output.logs_are_json else None,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        waiting = threading.Thread(target=self._wait, args=(process,), name="module")
+        waiting.start()
+        try:
+            yield process
+        finally:
+            _signal_group(process, signal.SIGKILL)
+            waiting.join()
 
     def _wait(self, process: subprocess.Popen[str]) -> None:
         """Pass the module's log on, and tell when it has ended."""
@@ -182,28 +176,40 @@ class Simulation:
 
     def _watch(self, process: subprocess.Popen[str]) -> int:
         """Print until the module has ended; end it when it is time."""
-        end_s = None if self._plan.duration_s is None else time.monotonic() + self._plan.duration_s
+        end_s = math.inf
+        if self._plan.duration_s is not None:
+            end_s = time.monotonic() + self._plan.duration_s
         stopping = False
         while True:
-            try:
-                item = self._items.get(
-                    timeout=None if end_s is None else max(0.0, end_s - time.monotonic())
-                )
-            except queue.Empty:
-                item = _Signal()
+            item = self._next()
             if isinstance(item, _Ended):
                 return item.code
-            if not isinstance(item, _Signal):
+            if isinstance(item, (HubMessage, HubEvent)):
                 self._printer.show(item)
-            elif not stopping:
+            if isinstance(item, _Signal) or time.monotonic() >= end_s:
+                end_s = self._end(process, stopping)
                 stopping = True
-                self._output.notice("stopping the module; Ctrl-C again kills it")
-                end_s = time.monotonic() + STOP_LIMIT_S
-                _signal_group(process, signal.SIGTERM)
-            else:
-                self._output.notice("the module does not end; killing it")
-                _signal_group(process, signal.SIGKILL)
-                end_s = None
+
+    def _next(self) -> HubMessage | HubEvent | _Ended | _Signal | None:
+        """Wait a moment for something to happen.
+
+        Python runs a signal's handler only between two instructions: one that comes just before
+        the wait is seen when the wait is over.
+        """
+        try:
+            return self._items.get(timeout=_LOOK_S)
+        except queue.Empty:
+            return None
+
+    def _end(self, process: subprocess.Popen[str], again: bool) -> float:
+        """End the module, or kill it when told again; return when to look at it again."""
+        if again:
+            self._output.notice("the module does not end; killing it")
+            _signal_group(process, signal.SIGKILL)
+            return math.inf
+        self._output.notice("stopping the module; Ctrl-C again kills it")
+        _signal_group(process, signal.SIGTERM)
+        return time.monotonic() + STOP_LIMIT_S
 
     def _heard(self, item: HubMessage | HubEvent) -> None:
         """Take an item, on the hub's thread."""
