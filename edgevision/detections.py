@@ -214,7 +214,7 @@ class Detections:
 
     def replaced(self, **columns: Any) -> Detections:
         """Return a copy with some columns replaced, such as ``replaced(label="person")``."""
-        current = {name: getattr(self, name) for name in self.__slots__}
+        current = {name: getattr(self, name) for name in Detections.__slots__}
         return Detections(**{**current, **columns})
 
     def iou(self, other: Detections) -> NDArray[np.float32]:
