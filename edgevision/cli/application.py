@@ -45,7 +45,7 @@ application = typer.Typer(
 new = typer.Typer(no_args_is_help=True, help="Write the first lines of something new.")
 application.add_typer(new, name="new")
 
-add_fleet_commands(application)
+add_fleet_commands(application, new)
 
 # Optional[...] rather than a union: typer reads the annotations when Python 3.10 runs, too.
 Duration = Annotated[

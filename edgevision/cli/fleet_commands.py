@@ -13,9 +13,12 @@ from edgevision.cli.output import Output
 __all__ = ["add_fleet_commands"]
 
 
-def add_fleet_commands(application: typer.Typer) -> None:
-    """Add the commands to the command line."""
+def add_fleet_commands(application: typer.Typer, new: typer.Typer) -> None:
+    """Add the commands to the command line, and what `edgevision new` can write."""
+    new.command("module")(new_module)
     application.command()(manifest)
+    application.command()(deploy)
+    application.command()(fleet)
 
 
 def manifest(
@@ -65,3 +68,72 @@ def manifest(
         return check_file(check, platform, output)
     request = ManifestRequest(folder, platform, form, gpu, name, out)
     return make(request, output)
+
+
+def deploy(
+    file: Annotated[Path, typer.Argument(help="The manifest.")],
+    hub: Annotated[str, typer.Option(metavar="NAME", help="The IoT Hub.")],
+    device: Annotated[str, typer.Option(metavar="ID", help="One device.")] = "",
+    target: Annotated[
+        str, typer.Option(metavar="CONDITION", help="All devices such as tags.site='north'.")
+    ] = "",
+    name: Annotated[str, typer.Option(help="Of the deployment, with --target.")] = "",
+    priority: Annotated[int, typer.Option(min=0, help="With --target; higher wins.")] = 10,
+    platform: Annotated[
+        str, typer.Option(metavar="NAME", help="Check the manifest for this platform, too.")
+    ] = "",
+    rollback: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="File for what was deployed before; default rollback-....json."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the command and what would change.")
+    ] = False,
+    as_json: AsJson = None,
+    quiet: Quiet = False,
+) -> int:
+    """Set a manifest on a device, or create a deployment at scale, with az.
+
+    For example:
+
+    edgevision deploy deployment.json --hub myhub --device edge-1 --dry-run
+    """
+    from edgevision.cli.deploy import DeployRequest
+    from edgevision.cli.deploy import deploy as deploy_it
+
+    output = Output(as_json, quiet)
+    output.start_logging()
+    request = DeployRequest(file, hub, device, target, name, priority, platform, rollback, dry_run)
+    return deploy_it(request, output)
+
+
+def fleet(
+    file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="Answer of az iot hub query, in place of --hub."),
+    ] = None,
+    hub: Annotated[str, typer.Option(metavar="NAME", help="The IoT Hub.")] = "",
+    platform: Annotated[
+        str, typer.Option(metavar="NAME", help="Tell which devices its image does not fit.")
+    ] = "",
+    as_json: AsJson = None,
+    quiet: Quiet = False,
+) -> int:
+    """Show devices, cameras and versions as the modules report them."""
+    from edgevision.cli.deploy import fleet as show
+
+    return show(file, hub, platform, Output(as_json, quiet))
+
+
+def new_module(
+    name: Annotated[str, typer.Argument(help="Such as people.")],
+    folder: Annotated[Path, typer.Option(help="Where to.")] = Path(),
+    platform: Annotated[
+        str, typer.Option(metavar="NAME", help="What deployment.template.json is for.")
+    ] = "orin-r36",
+    as_json: AsJson = None,
+) -> None:
+    """Write a module's folder: a stage, tests, an image, a deployment."""
+    from edgevision.cli.new_module import new_module as write
+
+    write(name, folder, platform, Output(as_json))

@@ -37,6 +37,7 @@ def device_facts(model: Path = _MODEL) -> dict[str, Any]:
     }
     if cuda.available:
         facts["gpus"] = [device.name for device in cuda.devices]
+        facts["sm"] = ["{}.{}".format(*device.capability) for device in cuda.devices]
     else:
         facts["cuda_missing"] = cuda.reason
     if cuda.l4t:

@@ -35,7 +35,10 @@ _ARCHITECTURES = {"arm64": "arm64v8", "amd64": "amd64"}
 
 
 def containers(
-    folder: ModuleFolder, platform: Platform, gpu: str | None = None
+    folder: ModuleFolder,
+    platform: Platform,
+    gpu: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, Container]:
     """Return the module's containers by name: one, or one for each replica.
 
@@ -43,10 +46,19 @@ def containers(
         folder: the module's folder.
         platform: row of the table.
         gpu: way to the GPU, instead of what deployment.yaml says.
+        environment: values of the references in the image's name; default this process's
+            environment. The references in the module's own environment stay.
 
     Raises:
         ConfigurationError: the platform has no such way, or a device path is none.
     """
+    resolve = _Resolver(os.environ if environment is None else environment)
+    return _containers(folder, platform, gpu, resolve.text(folder.image(platform), "image"))
+
+
+def _containers(
+    folder: ModuleFolder, platform: Platform, gpu: str | None, image: str
+) -> dict[str, Container]:
     settings = folder.settings
     access = gpu_access(platform, gpu or settings.gpu)
     found = {}
@@ -60,7 +72,7 @@ def containers(
             binds.insert(0, f"{volume}:{DATA_FOLDER}")
         found[name] = Container(
             name=name,
-            image=folder.image(platform),
+            image=image,
             arch=platform.arch,
             gpu=access,
             devices=(*devices, *(device_path(node) for node in settings.devices)),
@@ -148,7 +160,7 @@ def template(folder: ModuleFolder, platform: Platform, *, gpu: str | None = None
     """
     keep = _Resolver(None)
     modules = {}
-    for name, container in containers(folder, platform, gpu).items():
+    for name, container in _containers(folder, platform, gpu, "").items():
         module = _module(folder.settings, container, keep)
         architecture = _ARCHITECTURES.get(platform.arch, platform.arch)
         module["settings"] = {
@@ -209,7 +221,8 @@ def _modules(
     folder: ModuleFolder, platform: Platform, gpu: str | None, resolve: _Resolver
 ) -> dict[str, Any]:
     modules: dict[str, Any] = {}
-    for name, container in containers(folder, platform, gpu).items():
+    image = resolve.text(folder.image(platform), "image")
+    for name, container in _containers(folder, platform, gpu, image).items():
         module = _module(folder.settings, container, resolve)
         module["settings"] = {"image": container.image, **_options(docker_options(container), name)}
         modules[name] = module
@@ -309,13 +322,16 @@ def _agent(
             "PortBindings": {f"{port}/tcp": [{"HostPort": str(port)}] for port in (443, 5671, 8883)}
         }
     }
-    hub_settings: dict[str, Any] = {"image": runtime.hub}
+    hub_settings: dict[str, Any] = {"image": resolve.text(runtime.hub, "runtime.hub")}
     hub_settings.update(chunked(hub_options) if as_text else {"createOptions": hub_options})
     return {
         "schemaVersion": AGENT_SCHEMA,
         "runtime": {"type": "docker", "settings": docker},
         "systemModules": {
-            "edgeAgent": {"type": "docker", "settings": {"image": runtime.agent}},
+            "edgeAgent": {
+                "type": "docker",
+                "settings": {"image": resolve.text(runtime.agent, "runtime.agent")},
+            },
             "edgeHub": {
                 "type": "docker",
                 "status": "running",
@@ -331,7 +347,7 @@ def _agent(
 def _credentials(settings: DeploymentSettings, resolve: _Resolver) -> dict[str, Any]:
     return {
         name: {
-            "address": registry.address,
+            "address": resolve.text(registry.address, f"registries.{name}.address"),
             "username": resolve.text(registry.username, f"registries.{name}.username"),
             "password": resolve.text(registry.password, f"registries.{name}.password"),
         }

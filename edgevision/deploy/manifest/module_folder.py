@@ -23,9 +23,10 @@ __all__ = ["ModuleFolder", "read_module_folder"]
 
 _MODULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _IMAGE = re.compile(
-    r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    r"(?:(?:[a-z0-9.-]+|\$\{\w+\})(?::\d+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
 )
 _SUBSTITUTION = "${"
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class ModuleFolder:
         repository: image without tag, as module.json has it.
         image_version: as module.json has it.
         settings: deployment.yaml, or its defaults.
-        cameras: address of each camera by name, as written in pipeline.yaml.
+        cameras: address of each camera by name, with what deployment.yaml's environment and the
+            defaults in pipeline.yaml put into it.
         params: parameters that pipeline.yaml gives, by stage, and by camera and stage.
     """
 
@@ -100,7 +102,7 @@ def read_module_folder(path: Path, name: str | None = None) -> ModuleFolder:
         )
     settings = load_settings(file) if file.exists() else DeploymentSettings()
     repository, version = _module_json(path / "module.json")
-    cameras, params = _pipeline(path / "pipeline.yaml")
+    cameras, params = _pipeline(path / "pipeline.yaml", settings.environment)
     for replica, wanted in settings.replicas.items():
         for camera in wanted:
             if camera not in cameras:
@@ -138,22 +140,31 @@ def _module_json(path: Path) -> tuple[str, str]:
     return repository, version
 
 
-def _pipeline(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+def _pipeline(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the cameras' addresses, and the parameters that are given.
 
-    Nothing is substituted: the module's variables are set on the device, not here. A parameter that
-    holds a substitution is nobody's business but the device's.
+    Variables of this machine are not looked at: the module runs on another. A parameter that holds
+    a substitution is nobody's business but the device's.
     """
     problems = Problems(str(path))
     document = plain(write_out(parse_yaml(decode(read_bytes(path), str(path)), problems), problems))
     problems.raise_if_any()
     if not isinstance(document, Mapping):
         raise ConfigurationError("wanted a pipeline with cameras", file=str(path))
+    document = _without_substitutions(document)
+    cameras = {}
+    given = document.get("cameras")
+    for name, camera in given.items() if isinstance(given, dict) else ():
+        source = camera.get("source") if isinstance(camera, dict) else None
+        if isinstance(source, dict) and isinstance(source.get("uri"), str):
+            uri = cameras[str(name)] = source["uri"] = _on_device(source["uri"], environment)
+            if _SUBSTITUTION in uri:
+                # Any camera does for looking at the rest.
+                camera["source"] = {"uri": "synthetic:"}
     try:
-        config = from_mapping(_without_substitutions(document), folder=path.parent)
+        config = from_mapping(document, folder=path.parent)
     except ConfigurationError as error:
         raise ConfigurationError(str(error), file=str(path)) from error
-    cameras = {name: str(camera["source"]["uri"]) for name, camera in document["cameras"].items()}
     params: dict[str, Any] = {}
     common = {s.name or s.spec().name: s for s in config.stages}
     if found := {name: _values(stage) for name, stage in common.items() if stage.values}:
@@ -163,6 +174,16 @@ def _pipeline(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
         if found := {name: _values(stage) for name, stage in own.items() if stage.values}:
             params.setdefault("cameras", {})[name] = {"stages": found}
     return cameras, params
+
+
+def _on_device(text: str, environment: Mapping[str, str]) -> str:
+    """Return a text as the device will read it; what is set there only stays as it is."""
+
+    def value(found: re.Match[str]) -> str:
+        default = found[0] if found["default"] is None else found["default"]
+        return environment.get(found["name"], default)
+
+    return _VARIABLE.sub(value, text)
 
 
 def _values(stage: Any) -> dict[str, Any]:
