@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ class IotEdgeUpstream(Upstream):
     """
 
     name = "iotedge"
+    group = 256
 
     def __init__(self, settings: IotEdgeSettings, factory: TransportFactory | None = None) -> None:
         self._settings = settings
@@ -123,6 +124,16 @@ class IotEdgeUpstream(Upstream):
         if not self._started or self._outbox is None:
             raise UpstreamError("the connection to the hub is not started", retryable=False)
         await self._outbox.put(message)
+
+    async def send_all(self, messages: Sequence[Message]) -> None:
+        """Store messages that wait together with one wait for the disk.
+
+        Raises:
+            UpstreamError: as of `send`, for the first that was not stored.
+        """
+        if not self._started or self._outbox is None:
+            raise UpstreamError("the connection to the hub is not started", retryable=False)
+        await self._outbox.put_all(messages)
 
     async def stop(self) -> None:
         """Send what can be sent in a second, keep the rest, disconnect; harmless when stopped."""

@@ -9,6 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from edgevision.errors import ConfigurationError, UpstreamError
@@ -97,6 +98,7 @@ class Lane:
         self._open = False  # the upstream is started
         self._closed = False  # nothing is taken any more
         self._draining = False
+        self._singly = 0  # messages to send by themselves, after their group failed
 
     async def start(self) -> None:
         """Start the upstream and the task. An upstream that does not work now is started later.
@@ -177,10 +179,13 @@ class Lane:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            if await self._deliver_group():
+                continue
             reason = await self._deliver(self._queue[0])
             if self._closed:
                 return
             self._queue.popleft()
+            self._singly = max(0, self._singly - 1)
             if reason:
                 self._lose(reason)
             else:
@@ -188,6 +193,29 @@ class Lane:
             self._announce_room()
         self._close("gone")
         self._on_gone()
+
+    async def _deliver_group(self) -> bool:
+        """Send what waits together, where the upstream wants it; return whether it was taken.
+
+        After a failure each message of the group is sent by itself, with the retries it may have.
+        """
+        count = min(len(self._queue), self.upstream.group)
+        if count < 2 or self._singly:
+            return False
+        group = list(islice(self._queue, count))
+        try:
+            await self._within(self._settings.attempt_timeout_s, self._attempt_all, group)
+        except UpstreamError:
+            self._singly = count
+            return False
+        if not self._closed:
+            for _ in group:
+                self._queue.popleft()
+            self._sent += count
+            self._progress_s = self._clock()
+            self._recover()
+            self._announce_room()
+        return True
 
     async def _deliver(self, message: Message) -> str:
         """Send ``message``, again where that helps; return why it is lost, or nothing."""
@@ -217,6 +245,11 @@ class Lane:
         if not self._open:
             await self._start_upstream()
         await self.upstream.send(message)
+
+    async def _attempt_all(self, messages: list[Message]) -> None:
+        if not self._open:
+            await self._start_upstream()
+        await self.upstream.send_all(messages)
 
     async def _start_upstream(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,9 +20,11 @@ class Upstream(ABC):
 
     Attributes:
         name: what the upstream is called in pipeline.yaml, in logs and in metrics.
+        group: the most messages that it wants at once, if so many wait.
     """
 
     name: str = "upstream"
+    group: int = 1
 
     @property
     def gone(self) -> bool:
@@ -52,6 +55,19 @@ class Upstream(ABC):
             UpstreamError: the message was not taken; ``retryable`` says whether to try again.
                 Before ``start`` and after ``stop`` every message is refused.
         """
+
+    async def send_all(self, messages: Sequence[Message]) -> None:
+        """Take several messages, in order; return once all of them are safe.
+
+        For an upstream whose cost is by the call, such as a wait for the disk. It is called with
+        more than one only if `group` allows it.
+
+        Raises:
+            UpstreamError: at least one was not taken; the caller sends each by itself then, so one
+                may be sent twice.
+        """
+        for message in messages:
+            await self.send(message)
 
     async def stop(self) -> None:
         """Flush and close; harmless when not started."""
