@@ -187,8 +187,9 @@ def _is_end_to_end(shape: Shape) -> bool:
 def _sure(
     box_cxcywh: NDArray[Any], best: NDArray[Any], index: NDArray[Any], confidence: float
 ) -> Candidates:
-    """Keep what is sure enough and finite, with corners in place of centres."""
+    """Keep what is sure enough, finite and not empty, with corners in place of centres."""
     kept = (best >= confidence) & np.isfinite(box_cxcywh).all(axis=1)
+    kept &= (box_cxcywh[:, 2:] > 0).all(axis=1)
     center, half = box_cxcywh[kept, :2], box_cxcywh[kept, 2:] / 2
     box = np.concatenate([center - half, center + half], axis=1)
     return Candidates(

@@ -24,6 +24,9 @@ from edgevision.cv.device import GpuMat
 
 __all__ = ["PADDING", "Fit", "Letterbox"]
 
+# OpenCV's type stubs for CUDA know few of its functions.
+_cuda: Any = cv2.cuda
+
 PADDING = 114
 """Gray level around a picture."""
 
@@ -69,9 +72,10 @@ class Fit:
 class Letterbox:
     """Makes the input of a network of pictures; used by one thread at a time.
 
-    Pictures on the CPU are fitted by cv2, those on CUDA there: scaled, padded, split into planes
-    and normalised, and only then copied to the host, since engines take their input there. A
-    picture costs one copy, of the size of the input and not of the picture.
+    Pictures on the CPU are fitted by cv2, those on CUDA there: scaled, normalised, split into
+    planes, and only then copied to the host, since engines take their input there. A picture costs
+    one copy, of the size of the input and not of the picture. Canvases are kept, so that a rim is
+    painted only when a picture of another size comes.
 
     Args:
         input_wh: size of the input.
@@ -83,9 +87,7 @@ class Letterbox:
         self._canvases: list[NDArray[np.uint8]] = []
         self._fits: list[Fit | None] = []
         self._most = most
-        self._pool: Any = None
-        self._host: NDArray[np.float32] | None = None
-        self._device: Any = None
+        self._on_cuda: _DeviceCanvases | None = None
 
     def blob(self, images: Sequence[Any]) -> tuple[NDArray[np.float32], list[Fit]]:
         """Return the pictures as a network's input, and how each lies there.
@@ -100,7 +102,11 @@ class Letterbox:
         sizes = [_size_wh(image) for image in images]
         fits = [Fit.of(size, self.input_wh) for size in sizes]
         if any(isinstance(image, GpuMat) for image in images):
-            return self._on_device(images, fits), fits
+            if self._on_cuda is None or self._on_cuda.most < len(images):
+                self.close()
+                self._most = max(self._most, len(images))
+                self._on_cuda = _DeviceCanvases(self.input_wh, self._most)
+            return self._on_cuda.blob(images, fits), fits
         for number, (image, fit) in enumerate(zip(images, fits, strict=True)):
             self._paint(number, image, fit)
         canvases = self._canvases[: len(images)]
@@ -110,10 +116,9 @@ class Letterbox:
     def close(self) -> None:
         """Give back the memory."""
         self._canvases, self._fits = [], []
-        self._host = self._device = None
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        if self._on_cuda is not None:
+            self._on_cuda.close()
+            self._on_cuda = None
 
     def _paint(self, number: int, image: NDArray[np.uint8], fit: Fit) -> None:
         """Scale a picture into its canvas, whose rim is painted only when it changes."""
@@ -134,48 +139,82 @@ class Letterbox:
         else:
             cv2.resize(image, (w, h), place, interpolation=cv2.INTER_LINEAR)
 
-    def _on_device(self, images: Sequence[Any], fits: Sequence[Fit]) -> NDArray[np.float32]:
-        """Fit pictures on the current CUDA stream, and wait for their copy on the host."""
-        from edgevision.cuda import PinnedPool, cuda_stream
 
-        width, height = self.input_wh
+class _DeviceCanvas:
+    """Where one picture of a batch is fitted in device memory.
+
+    Args:
+        blob: (N * 3 * H, W) 32FC1, the planes of all pictures.
+        number: which of them this one is.
+        input_wh: W and H.
+    """
+
+    def __init__(self, blob: Any, number: int, input_wh: tuple[int, int]) -> None:
+        width, height = input_wh
+        self._canvas = cv2.cuda.GpuMat(height, width, cv2.CV_8UC3)
+        self._floats = cv2.cuda.GpuMat(height, width, cv2.CV_32FC3)
+        red, green, blue = (
+            cv2.cuda.GpuMat(blob, (0, (number * 3 + channel) * height, width, height))
+            for channel in range(3)
+        )
+        self._planes = [blue, green, red]
+        self._fit: Fit | None = None
+        self._place: Any = None
+
+    def paint(self, image: Any, fit: Fit, stream: Any) -> None:
+        """Queue all work on a picture on the current stream, which is given once more."""
+        if self._fit != fit:
+            self._canvas.setTo((PADDING,) * 4, stream)
+            self._place = cv2.cuda.GpuMat(self._canvas, (*fit.corner_xy, *fit.scaled_wh))
+            self._fit = fit
+        if image.channels() == 1:
+            image = cv.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        if fit.image_wh == fit.scaled_wh:
+            image.copyTo(stream, self._place)
+        else:
+            cv.resize(image, fit.scaled_wh, self._place, interpolation=cv2.INTER_LINEAR)
+        self._canvas.convertTo(cv2.CV_32F, 1 / 255, 0.0, stream, self._floats)
+        _cuda.split(self._floats, self._planes, stream)
+
+
+class _DeviceCanvases:
+    """Memory for the pictures of a batch, on the device and page-locked on the host.
+
+    Args:
+        input_wh: size of the network's input.
+        most: the most pictures in a batch.
+    """
+
+    def __init__(self, input_wh: tuple[int, int], most: int) -> None:
+        from edgevision.cuda import PinnedPool
+
+        self.most = most
+        width, height = self._input_wh = input_wh
+        self._pool = PinnedPool()
+        self._host: NDArray[np.float32] = self._pool.take((most, 3, height, width), np.float32)
+        self._blob = cv2.cuda.GpuMat(most * 3 * height, width, cv2.CV_32FC1)
+        self._canvases: list[_DeviceCanvas] = []
+
+    def blob(self, images: Sequence[Any], fits: Sequence[Fit]) -> NDArray[np.float32]:
+        """Fit pictures on the current CUDA stream, and wait for their copy on the host."""
+        from edgevision.cuda import cuda_stream
+
+        width, height = self._input_wh
         stream = cuda_stream.current() or cv2.cuda.Stream.Null()
-        if self._host is None or len(self._host) < len(images):
-            if self._pool is None:
-                self._pool = PinnedPool()
-            if self._host is not None:
-                self._pool.give(self._host)
-            self._most = max(self._most, len(images))
-            self._host = self._pool.take((self._most, 3, height, width), np.float32)
-            self._device = cv2.cuda.GpuMat(self._most * 3 * height, width, cv2.CV_32FC1)
         for number, (image, fit) in enumerate(zip(images, fits, strict=True)):
-            planes = self._planes(image, fit)
-            for channel, plane in enumerate(reversed(planes)):  # BGR to RGB
-                row = (number * 3 + channel) * height
-                place = cv2.cuda.GpuMat(self._device, (0, row, width, height))
-                plane.convertTo(cv2.CV_32F, 1 / 255, 0.0, stream, place)
+            if number == len(self._canvases):
+                self._canvases.append(_DeviceCanvas(self._blob, number, self._input_wh))
+            self._canvases[number].paint(image, fit, stream)
         rows = len(images) * 3 * height
-        filled = cv2.cuda.GpuMat(self._device, (0, 0, width, rows))
         blob = self._host[: len(images)]
+        filled = cv2.cuda.GpuMat(self._blob, (0, 0, width, rows))
         filled.download(stream, blob.reshape(rows, width))
         stream.waitForCompletion()
         return blob
 
-    def _planes(self, image: Any, fit: Fit) -> Sequence[Any]:
-        """Return the planes of a picture in the network's input, blue first, uint8."""
-        if image.channels() == 1:
-            image = cv.cvtColor(image, cv2.COLOR_GRAY2BGR)
-        if fit.image_wh != fit.scaled_wh:
-            image = cv.resize(image, fit.scaled_wh, interpolation=cv2.INTER_LINEAR)
-        (left, top), (w, h) = fit.corner_xy, fit.scaled_wh
-        right, bottom = self.input_wh[0] - left - w, self.input_wh[1] - top - h
-        if left or top or right or bottom:
-            color = (PADDING,) * 4
-            image = cv.copyMakeBorder(
-                image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=color
-            )
-        planes: Sequence[Any] = cv.split(image)
-        return planes
+    def close(self) -> None:
+        """Give the page-locked memory back."""
+        self._pool.close()
 
 
 def _size_wh(image: Any) -> tuple[int, int]:

@@ -1,10 +1,11 @@
-"""The built-in stages. They need no model file and run where the image lives.
+"""The built-in stages. All but ``detect`` need no model file. They run where the image lives.
 
 ========== ==============================================================
 ``resize``  another size of picture; detections stay in step
 ``roi``     only what lies inside, or outside, a polygon
 ``motion``  boxes around what moves
 ``people``  upright people
+``detect``  whatever a network was trained to find
 ``faces``   faces that look into the camera
 ``codes``   QR codes and ArUco markers, with what they say
 ``edges``   outlines
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from edgevision.stage import Stage
     from edgevision.stages.blur import Blur as Blur
     from edgevision.stages.codes import Codes as Codes
+    from edgevision.stages.detect import Detect as Detect
     from edgevision.stages.edges import Edges as Edges
     from edgevision.stages.faces import Faces as Faces
     from edgevision.stages.flow import Flow as Flow
@@ -42,6 +44,7 @@ __all__ = [
     "BUILT_IN",
     "Blur",
     "Codes",
+    "Detect",
     "Edges",
     "Faces",
     "Flow",
@@ -58,6 +61,7 @@ BUILT_IN: dict[str, str] = {
     "roi": "edgevision.stages.roi:Roi",
     "motion": "edgevision.stages.motion:Motion",
     "people": "edgevision.stages.people:People",
+    "detect": "edgevision.stages.detect:Detect",
     "faces": "edgevision.stages.faces:Faces",
     "codes": "edgevision.stages.codes:Codes",
     "edges": "edgevision.stages.edges:Edges",

@@ -40,6 +40,9 @@ class Detect(BatchStage):
 
     The network is run by OpenCV's DNN module, on the CPU, or on CUDA where OpenCV is built with
     cuDNN; on which is logged at the start.
+
+    Algorithm: the output of YOLO networks (J. Redmon, S. Divvala, R. Girshick, A. Farhadi,
+    CVPR 2016, and those that came after) and greedy non-maximum suppression for each class.
     """
 
     model: Path = Param(live=False, help="ONNX file")
@@ -115,7 +118,10 @@ class Detect(BatchStage):
 
     def process_batch(self, frames: Sequence[Frame]) -> None:
         """Find things in the pictures of several cameras."""
-        blob, fits = self._letterbox.blob([frame.image for frame in frames])
+        images = [frame.image for frame in frames]
+        blob, fits = self._letterbox.blob(images)
+        if not isinstance(images[0], np.ndarray):
+            _count_downloads(frames, blob[0].nbytes)
         output = self._engine.run(blob)[self._head.output]
         for frame, fit, numbers in zip(frames, fits, output, strict=True):
             own = self.of(frame)
@@ -136,3 +142,11 @@ class Detect(BatchStage):
         for part in self._open:
             part.close()
         self._open = ()
+
+
+def _count_downloads(frames: Sequence[Frame], nbytes: int) -> None:
+    """Count the copy of each picture's input, so that ``max_copies`` knows of it."""
+    for frame in frames:
+        meter = frame._arena.meter if frame._arena is not None else None
+        if meter is not None:
+            meter.download(nbytes)

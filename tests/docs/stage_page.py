@@ -28,6 +28,10 @@ EXAMPLES = {
     ),
     "motion": ("motion: {min_area: 300}", "a box around each person who walks"),
     "people": ("people: {min_height: 90}", "people with the detector's confidence"),
+    "detect": (
+        "detect: {model: yolo11n.onnx, classes: [person], confidence: 0.4}",
+        "a network finds three coloured squares",
+    ),
     "faces": ("faces: {min_size: 50}", "faces that look into the camera"),
     "codes": ("codes: {dictionary: 4x4_50}", "QR codes and ArUco markers with what they say"),
     "edges": ("edges: {low: 50, high: 120}", "the picture's outlines"),
@@ -39,7 +43,7 @@ EXAMPLES = {
 _INTRODUCTION = """\
 # Built-in stages
 
-They need no model file. In `pipeline.yaml` a stage is called by its name:
+All but `detect` need no model file. In `pipeline.yaml` a stage is called by its name:
 
 ```yaml
 stages:

@@ -6,6 +6,7 @@ OpenCV 4.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from edgevision.annotation import bgr8, draw
 from edgevision.slot import Slot
 from edgevision.sources.synthetic import SyntheticSource
 from tests.docs.stage_page import EXAMPLES
+from tests.unit.inference.models import bright_squares
 
 __all__ = ["FOLDER", "PICTURES", "reduced"]
 
@@ -97,11 +99,30 @@ def _tamper() -> Picture:
     return np.vstack([np.hstack(shots[:2]), np.hstack(shots[2:])])
 
 
+def _detect() -> Picture:
+    """Squares that the network of the tests finds, held up in the walkway."""
+    image = _last([], [150])[0]
+    for x, y, colour in (
+        (96, 160, (40, 40, 235)),
+        (352, 96, (60, 210, 60)),
+        (512, 320, (230, 70, 40)),
+    ):
+        image[y : y + 32, x : x + 32] = colour
+    with tempfile.TemporaryDirectory() as folder:
+        model = bright_squares(Path(folder) / "squares.onnx", input_wh=(160, 120))
+        names = ["red", "green", "blue"]
+        with Pipeline([_example("detect", model=model, labels=names, classes=[])]) as pipeline:
+            frame = Frame(image)
+            pipeline.process(frame)
+            return draw(frame.image, frame.detections)
+
+
 PICTURES: dict[str, Callable[[], Picture]] = {
     "resize": _resize,
     "roi": lambda: _last([_example("roi")], [150])[0],
     "motion": lambda: _boxes([_example("motion")], range(90, 151)),
     "people": lambda: _boxes([_example("people")], [60], people=4, seed=2),
+    "detect": _detect,
     "faces": lambda: _boxes([_example("faces")], [100], faces=2, seed=7),
     "codes": lambda: _boxes([_example("codes")], [60], codes=4, seed=3),
     "edges": lambda: bgr8(_last([_example("edges")], [150])[0]),

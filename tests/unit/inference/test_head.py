@@ -96,7 +96,14 @@ def test_known_boxes() -> None:
 
 def test_numbers_that_are_none_are_no_boxes() -> None:
     columns = np.array(
-        [[np.nan, 1, 1, 1, 0.9], [1, 1, np.inf, 1, 0.9], [5, 5, 2, 2, np.nan], [5, 5, 2, 2, 1.001]],
+        [
+            [np.nan, 1, 1, 1, 0.9],
+            [1, 1, np.inf, 1, 0.9],
+            [1, 1, 0, 9, 0.9],
+            [1, 1, 9, -1, 0.9],
+            [5, 5, 2, 2, np.nan],
+            [5, 5, 2, 2, 1.001],
+        ],
         np.float32,
     ).T
     found = YoloV8((1, 5, 300), 0).decode(columns, 0.25)

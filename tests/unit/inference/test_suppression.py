@@ -37,7 +37,7 @@ def candidates(box: list[list[float]], confidence: list[float], index: list[int]
     )
 
 
-corner = st.integers(0, 40)
+corner = st.integers(-30, 40)  # a network's boxes may begin outside of the picture
 row = st.tuples(corner, corner, st.integers(1, 20), st.integers(1, 20))
 
 
@@ -65,6 +65,12 @@ def test_the_surest_comes_first_and_of_equals_the_first() -> None:
     kept = suppress_by_class(candidates(box, [0.5, 0.5, 0.9, 0.4], [0, 0, 0, 1]), iou=0.5, most=9)
     assert kept.box_xyxy.tolist() == [box[2], box[0], box[3]]
     assert kept.confidence.tolist() == pytest.approx([0.9, 0.5, 0.4])
+
+
+def test_classes_leave_each_other_alone_wherever_their_boxes_are() -> None:
+    box: list[list[float]] = [[-90, -90, -10, -10], [-90, -90, -10, -10], [0, 0, 5, 5]]
+    kept = suppress_by_class(candidates(box, [0.5, 0.6, 0.7], [1, 0, 0]), iou=0.1, most=9)
+    assert len(kept) == 3
 
 
 def test_no_more_than_asked_for_are_kept() -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgevision import Detections, Frame, Pipeline, Stage, stages
 from edgevision.errors import StageError
+from tests.unit.stages.given import given
 from tests.unit.stages.scoring import frames
 
 needs_opencv_4 = pytest.mark.needs("opencv-4")
@@ -64,7 +65,7 @@ def pictures() -> Iterator[NDArray[Any]]:
 
 @pytest.mark.parametrize(("name", "options"), EVERY)
 def test_any_picture_passes(name: str, options: dict[str, Any]) -> None:
-    stage = stages.load(name)(**options)
+    stage = stages.load(name)(**given(name), **options)
     with Pipeline([stage], poison=True) as pipeline:
         for number, image in enumerate(pictures()):
             frame = Frame(image.copy(), sequence=number, captured_at_s=1e9 + number / 30)
@@ -92,9 +93,10 @@ def test_the_same_frames_give_the_same_result_again(name: str, options: dict[str
         return seen
 
     kind = stages.load(name)
-    stage = kind(**options)
+    settings = {**given(name), **options}
+    stage = kind(**settings)
     alone = run(stage, [])
-    again = run(stage, [kind(**options)])
+    again = run(stage, [kind(**settings)])
     for one, two in zip(alone, again, strict=True):
         assert one[0] == two[0]
         assert one[1] == two[1]
@@ -104,7 +106,7 @@ def test_the_same_frames_give_the_same_result_again(name: str, options: dict[str
 @pytest.mark.parametrize(("name", "options"), ADDING)
 def test_what_was_found_before_stays(name: str, options: dict[str, Any]) -> None:
     earlier = Detections([(40, 50, 70, 90)], 0.5, "earlier", 7, {"note": ["kept"]})
-    with Pipeline([stages.load(name)(**options)]) as pipeline:
+    with Pipeline([stages.load(name)(**given(name), **options)]) as pipeline:
         for frame in video():
             frame.detections = earlier
             pipeline.process(frame)

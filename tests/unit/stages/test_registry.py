@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from edgevision import ConfigurationError, Stage, stages
+from tests.unit.stages.given import given
 
 
 @pytest.mark.parametrize("name", stages.BUILT_IN)
@@ -20,7 +21,7 @@ def test_each_name_loads_a_documented_stage(name: str) -> None:
     assert "Algorithm: " in kind.__doc__
     for spec in kind.parameters().values():
         assert spec.help, f"{name}.{spec.name} has no help"
-    assert kind().settings().keys() == kind.parameters().keys()
+    assert kind(**given(name)).settings().keys() == kind.parameters().keys()
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
