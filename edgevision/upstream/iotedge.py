@@ -32,6 +32,7 @@ __all__ = ["IotEdgeUpstream"]
 
 _log = logging.getLogger("edgevision.upstream")
 
+_LONGEST_METHOD_S = 310.0  # IoT Hub lets callers wait for five minutes
 _DRAIN_S = 1.0
 _STOP_S = 1.0
 
@@ -108,7 +109,11 @@ class IotEdgeUpstream(Upstream):
         await self._outbox.start()
         self._supervisor = supervisor
         self._forwarder = Forwarder(
-            self._outbox, supervisor.send, ready=supervisor.ready, window=self._settings.window
+            self._outbox,
+            supervisor.send,
+            ready=supervisor.ready,
+            window=self._settings.window,
+            live_first=box.live_first,
         )
         self._connecting = asyncio.create_task(self._connect(supervisor), name="hub connection")
         await self._forwarder.start()
@@ -202,12 +207,14 @@ class IotEdgeUpstream(Upstream):
 
 
 def _edge() -> tuple[TransportFactory, Callable[[], Any]]:
-    from edgevision.harness.edge import EdgeConnector
+    from edgevision.harness.edge import EdgeConnector, EdgeSettings
     from edgevision.harness.environment import EdgeEnvironment
     from edgevision.harness.hub_check import is_reachable
 
     environment = EdgeEnvironment.read()
-    return EdgeConnector(environment), lambda: is_reachable(environment.gateway)
+    # Each method has a deadline of its own; this one is for a handler that does not keep it.
+    settings = EdgeSettings(method_timeout_s=_LONGEST_METHOD_S)
+    return EdgeConnector(environment, settings), lambda: is_reachable(environment.gateway)
 
 
 class _NoModule:

@@ -169,6 +169,10 @@ class OutboxSettings(_Settings):
     batch_linger_s: Seconds = Field(default=1.0, json_schema_extra={"unit": "s"})
     """How long a batch waits for more messages while the connection is free."""
 
+    live_first: bool = False
+    """After an outage send new messages beside the backlog, half and half, instead of after it. A
+    camera's messages then come in two streams, each in order."""
+
 
 class ArtifactSettings(_Settings):
     """The folder for pictures and clips that are too large for an answer."""

@@ -30,9 +30,9 @@ class Batching:
     linger_s: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.max_messages < 1 or self.max_bytes < 1 or not 0 <= self.linger_s <= 86_400:
+        if self.max_messages < 1 or self.max_bytes < 1 or not 0 <= self.linger_s <= 30 * 86_400:
             raise ConfigurationError(
-                "a batch has at least 1 message and 1 byte, and waits between 0 s and a day, got "
+                "a batch has at least 1 message and 1 byte, and waits for 0 s to 30 days, got "
                 f"{self.max_messages}, {self.max_bytes} and {self.linger_s}"
             )
 
