@@ -16,6 +16,10 @@ from edgevision.runner.spec import Policy
 
 __all__ = ["Outlet"]
 
+# Results that follow each other within this time are looked for after a pause.
+_FREQUENT_S = 0.001
+_PAUSE_S = 0.001
+
 
 class Outlet:
     """A bounded queue with a thread at one end and the event loop at the other.
@@ -43,6 +47,8 @@ class Outlet:
         self._receiver_waits = False
         self._closed = False
         self._ready = asyncio.Event()
+        self._frequent = False
+        self._taken_s = 0.0
 
     def __len__(self) -> int:
         return len(self._results)
@@ -75,12 +81,22 @@ class Outlet:
                 if self._results:
                     if self._policy == "wait":
                         self._room.put(True)
+                    now_s = self._loop.time()
+                    self._frequent = now_s - self._taken_s < _FREQUENT_S
+                    self._taken_s = now_s
                     return self._results.popleft()
                 if self._closed:
                     return None
-                self._receiver_waits = True
-                self._ready.clear()
-            await self._ready.wait()
+                frequent, self._frequent = self._frequent, False
+                if not frequent:
+                    self._receiver_waits = True
+                    self._ready.clear()
+            if frequent:
+                # Woken for each of thousands a second, the loop would keep taking the interpreter
+                # from the threads that make them.
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                await self._ready.wait()
 
     def close(self) -> None:
         """Take no more results; those that wait can still be received. On the event loop."""

@@ -97,6 +97,7 @@ class Runner:
         self._started_at_s = time.time()
         self._taps: dict[str, PreviewTap] = {}
         self._said: set[str] = set()
+        self._fault_reported = False
         self._publisher: Publisher | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._stop_requested: asyncio.Event | None = None
@@ -158,6 +159,8 @@ class Runner:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._monitor
             self._monitor = None
+        # When every camera has failed at once, the monitor has not seen it.
+        await self._report_fault()
         await asyncio.gather(*(camera.stop(self._drain_s) for camera in self.cameras.values()))
         for tap in self._taps.values():
             tap.close()
@@ -380,13 +383,17 @@ class Runner:
         while True:
             for camera in list(self.cameras.values()):
                 camera.check()
-            broken = [c for c in self.cameras.values() if isinstance(c.error, CudaFaultError)]
-            if broken and self._stop_requested is not None and not self._stop_requested.is_set():
-                await self._give_up(broken[0])
+            if await self._report_fault():
+                self.request_stop()
             await asyncio.sleep(_CHECK_INTERVAL_S)
 
-    async def _give_up(self, camera: Camera) -> None:
-        """Stop everything after a fault that only another process can get over, and say so."""
+    async def _report_fault(self) -> bool:
+        """Say, once, that a fault has struck that only another process can get over."""
+        broken = [c for c in self.cameras.values() if isinstance(c.error, CudaFaultError)]
+        if not broken or self._fault_reported:
+            return bool(broken)
+        self._fault_reported = True
+        camera = broken[0]
         text, code = redact(str(camera.error)), CudaFaultError.EXIT_CODE
         _log.critical("%s; stopping all cameras, exit code %d", text, code)
         event = Event("fault", {"fault": "cuda", "detail": text, "exit_code": code})
@@ -396,7 +403,7 @@ class Runner:
         nothing = Detections.empty()
         result = Result(camera.name, sequence, time.time(), size_wh, nothing, events=[event])
         await self._deliver(result)
-        self.request_stop()
+        return True
 
 
 def _state_of(camera: Camera) -> str:

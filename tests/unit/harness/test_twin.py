@@ -20,7 +20,7 @@ from edgevision.harness.twin import DesiredOutcome, Steering
 from edgevision.result import Result
 from edgevision.runner import Runner
 from tests.unit.harness.pipelines import pipeline, playing, stages, until
-from tests.unit.harness.wishes import check_whole, patches
+from tests.unit.harness.wishes import patches, send
 
 
 def twin(version: int, **desired: Any) -> Twin:
@@ -216,10 +216,7 @@ def test_no_sequence_of_patches_leaves_half_of_one_behind(
 ) -> None:
     async def scenario() -> None:
         async with steered(tmp_path) as (runner, steering):
-            await take_twin(steering, twin(1))
-            for version, patch in enumerate(sequence, 2):
-                outcome = await take(steering, version, **patch)
-                assert outcome.version == version
-                await check_whole(runner, steering)
+            outcomes = [status async for status in send(runner, steering, sequence)]
+            assert len(outcomes) == len(sequence)
 
     asyncio.run(scenario())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
+from edgevision.harness.desired import merge
+from edgevision.harness.transport import Twin
 from edgevision.harness.twin import Steering
 from edgevision.param import json_of
 from edgevision.pipeline import Pipeline
@@ -13,7 +16,7 @@ from edgevision.runner import Runner
 from edgevision.runner.camera import Camera
 from tests.unit.harness.pipelines import until
 
-__all__ = ["check_whole", "patches"]
+__all__ = ["check_whole", "patches", "send"]
 
 _JUNK: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
@@ -109,6 +112,37 @@ async def _pipeline(camera: Camera) -> Pipeline:
     live = camera.worker.pipeline
     assert live is not None
     return live
+
+
+async def send(
+    runner: Runner, steering: Steering, sequence: Sequence[Mapping[str, Any]]
+) -> AsyncIterator[str]:
+    """Send patches one by one and check after each; give what became of it.
+
+    After one that is refused the properties are put back, or all after it would be refused too.
+    """
+    good: dict[str, Any] = {}
+    steering.take_twin(Twin({"$version": 1}, {}))
+    await steering.idle()
+    version = 1
+    for patch in sequence:
+        version += 1
+        steering.take_patch({**patch, "$version": version})
+        await steering.idle()
+        outcome = steering.outcome
+        assert outcome.version == version
+        await check_whole(runner, steering)
+        yield outcome.status
+        if outcome.status == "applied":
+            good = merge(good, patch)
+            continue
+        before = steering.now
+        version += 1
+        steering.take_twin(Twin({**good, "$version": version}, {}))
+        await steering.idle()
+        assert steering.outcome.status == "applied", steering.outcome
+        assert steering.now is before
+        await check_whole(runner, steering)
 
 
 async def check_whole(runner: Runner, steering: Steering) -> None:
