@@ -1,7 +1,7 @@
 """Runs the pipeline beside this file as an IoT Edge module.
 
-``python -m module.main`` here, ``python3 main.py`` in the image. What the module has beside its
-stages, such as a function with ``@module_method``, is defined or imported here.
+``python3 main.py`` in the image, where it gets the arguments of ``edgevision run``. What the module
+has beside its stages, such as a function with ``@module_method``, is defined or imported here.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def _table(
 
     table = Table(box=None, pad_edge=False)
     columns = ["device", "module", "connected", "L4T", "sm", "edgevision", "cameras live", "twin"]
-    for column in [*columns, *(["fits " + platform_name] if platform_name else [])]:
+    for column in [*columns, *(["fits"] if platform_name else [])]:
         table.add_column(column)
     for report, why_not in zip(reports, faults, strict=True):
         twin = f"{report.applied} of {report.desired}"
@@ -201,9 +201,12 @@ def _table(
             "current" if report.current else report.reason or twin,
         ]
         if platform_name:
-            row.append("; ".join(why_not) or "yes")
+            row.append("no" if why_not else "yes")
         table.add_row(*row)
     console = output.console()
     console.print(table)
+    for report, why_not in zip(reports, faults, strict=True):
+        for reason in why_not:
+            console.print(f"{report.device}: {reason}", markup=False)
     live = sum(report.live for report in reports)
     console.print(f"{len(reports)} modules, {live} cameras live")

@@ -41,7 +41,7 @@ def frame(at_s: float, boxes: int) -> Frame:
 def test_the_pipeline_is_right_and_has_a_durable_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IOTEDGE_MODULEID", raising=False)
     read = config.load(MODULE / "pipeline.yaml")
-    assert read.module == "edgevision"
+    assert read.module == "module"
     (upstream,) = read.upstream
     assert isinstance(upstream, IotEdgeSettings)
     assert upstream.outbox.path.startswith("/data/")

@@ -11,7 +11,7 @@ from edgevision.deploy.manifest.host_config import device_path
 
 __all__ = ["STANDALONE", "compose_file", "docker_run"]
 
-STANDALONE = ("run", "pipeline.yaml", "--upstream", "console", "--json")
+STANDALONE = ("--upstream", "console", "--json")
 """What the image is told to do where there is no IoT Edge: messages go to its log."""
 
 
