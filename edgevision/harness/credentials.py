@@ -110,6 +110,10 @@ class Credentials(ABC):
         self._token = Token(text, expires_s)
         return self._token
 
+    def forget(self) -> None:
+        """Sign a new token next time, since the hub did not take the last one."""
+        self._token = None
+
 
 class KeyCredentials(Credentials):
     """Credentials from a connection string and a file; for a module outside of IoT Edge."""

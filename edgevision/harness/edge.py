@@ -176,6 +176,8 @@ class EdgeTransport(Transport):
                 twin_timeout_s=settings.call_timeout_s,
             )
         except TransportError as error:
+            if error.fault == "unauthorized":
+                self._credentials.forget()
             raise self._explained(error, token) from error
         if self._reason.done():
             raise TransportError(f"lost while it was opened: {self._reason.result()}", "offline")

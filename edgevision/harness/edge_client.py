@@ -20,6 +20,7 @@ from edgevision.harness.credentials import Token
 from edgevision.harness.delivery import Delivery
 from edgevision.harness.fault import mapped
 from edgevision.harness.network_thread import NetworkThread
+from edgevision.harness.sdk import let_exit
 from edgevision.harness.transport import Packet, TransportError, Twin
 
 __all__ = ["EdgeClient"]
@@ -261,6 +262,7 @@ class EdgeClient:
         self._abort(network)
         if not await self._thread.ended(timeout_s / 2):
             _log.warning("azure-iot-device hangs; a thread of a former client was left behind")
+            let_exit()
 
     def _abort(self, network: NetworkThread | None) -> None:
         if network is not None:

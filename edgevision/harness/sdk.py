@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import logging
 from dataclasses import dataclass
 from importlib import metadata
 
-__all__ = ["SdkVersions"]
+__all__ = ["SdkVersions", "let_exit"]
 
 _log = logging.getLogger(__name__)
 _TRIED_WITH = "2.14"
@@ -61,3 +62,21 @@ class SdkVersions:
                 _TRIED_WITH,
                 self.sdk,
             )
+
+
+def let_exit() -> None:
+    """Let the interpreter end although a thread of the SDK hangs.
+
+    At its end the interpreter waits for the threads of every executor, and those of the SDK never
+    end; when one hangs, a module that is to be started anew would stay for ever instead.
+    """
+    from azure.iot.device.common.pipeline import pipeline_thread
+    from azure.iot.device.iothub.aio import loop_management
+
+    executors = list(getattr(pipeline_thread, "_executors", {}).values())
+    loops = getattr(loop_management, "loops", {}).values()
+    executors += [getattr(loop, "_default_executor", None) for loop in loops]
+    waited_for = getattr(concurrent.futures.thread, "_threads_queues", {})
+    for executor in executors:
+        for thread in getattr(executor, "_threads", ()):
+            waited_for.pop(thread, None)

@@ -9,6 +9,8 @@ import asyncio
 import math
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -446,6 +448,20 @@ async def test_a_token_that_runs_out_is_replaced_once_it_can_be() -> None:
         assert supervisor.status().failures.keys() == {"offline"}
 
 
+async def test_a_token_that_the_hub_no_longer_takes_is_not_shown_again() -> None:
+    """A token lasts an hour, and the module would be off for as long."""
+    recorder = Recorder()
+    with HubStandIn() as hub:
+        async with supervised(hub, recorder) as supervisor, limit():
+            await deliver(supervisor, packet(1))
+            identity = hub.identities.find("edge-device/edgevision")
+            assert identity is not None
+            identity.key = bytes(32)
+            await off_loop(hub.restart)
+            await deliver(supervisor, packet(2))
+            assert supervisor.status().failures["unauthorized"] == 1
+
+
 # 7 Calls that would never return
 
 
@@ -483,3 +499,42 @@ async def test_many_clients_leave_no_threads_behind() -> None:
                     await transport.lost()
         left = {t for t in threading.enumerate() if t not in before and t.is_alive()}
     assert len(left) <= 1, left  # the loop's own executor grows by one
+
+
+_HANGING = """
+import asyncio, sys, threading
+from dataclasses import replace
+
+from azure.iot.device.common.pipeline import pipeline_thread
+
+from edgevision.harness.transport import TransportError
+from edgevision.testing.hub import HubStandIn
+from tests.unit.harness.edge_bed import QUICK, opened, packet
+
+
+async def main(hub):
+    async with opened(hub) as transport:
+        await transport.send(packet(1))
+    # The one thread that all clients share.
+    pipeline_thread._executors["pipeline"].submit(threading.Event().wait)
+    try:
+        async with opened(hub, replace(QUICK, open_timeout_s=0.5)):
+            print("opened")
+    except TransportError as error:
+        print(error.fault)
+
+
+with HubStandIn() as hub:
+    asyncio.run(main(hub))
+print("ending", flush=True)
+sys.exit(3)
+"""
+
+
+def test_a_process_ends_although_the_sdk_hangs_in_it() -> None:
+    """Otherwise a module that has given up would stay, and edgeAgent would not start it anew."""
+    done = subprocess.run(
+        [sys.executable, "-c", _HANGING], capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout.split() == ["uncertain", "ending"], done.stderr
+    assert done.returncode == 3
