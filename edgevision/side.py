@@ -46,6 +46,7 @@ class Side:
         self._owned = False
         self._token: Token[Arena | None]
         self._stream_token: Token[Any]
+        self._streams: Any = None
         self.meter = CopyMeter(max_copies)
         self.lane = lane
         self.arena = self._new_arena(poison=poison)
@@ -85,18 +86,14 @@ class Side:
         """Let the calling thread work in the arena and on the lane's stream, until `leave`."""
         self._token = arenas.enter(self.arena)
         if self.lane is not None:
-            from edgevision.cuda import cuda_stream
-
-            self._stream_token = cuda_stream.enter(self.lane.cuda_stream)
+            self._stream_token = self._streams.enter(self.lane.cuda_stream)
 
     def leave(self) -> None:
         """Undo the `enter` before."""
         self.meter.stage = None
         arenas.leave(self._token)
         if self.lane is not None:
-            from edgevision.cuda import cuda_stream
-
-            cuda_stream.leave(self._stream_token)
+            self._streams.leave(self._stream_token)
 
     def attach(self, frame: Frame) -> None:
         """Take a frame in; its picture is uploaded if the capture has not done so."""
@@ -115,12 +112,11 @@ class Side:
         if not (whole and self.arena.poison):
             frame.release()
             return self.arena.release() if whole else ()
-        from edgevision.cuda import cuda_stream
         from edgevision.cuda.arena import poison
 
         picture = frame._gpu
         frame.release()
-        with cuda_stream.use(self.lane.cuda_stream):
+        with self._streams.use(self.lane.cuda_stream):
             if picture is not None:
                 poison(picture)
             del picture
@@ -129,8 +125,11 @@ class Side:
     def _new_arena(self, *, poison: bool) -> Arena:
         arena = Arena(poison=poison)
         if self.lane is not None:
+            # Here, since a pipeline on the CPU loads nothing of CUDA.
+            from edgevision.cuda import cuda_stream
             from edgevision.cuda.arena import DeviceArena
 
+            self._streams = cuda_stream
             arena = DeviceArena(poison=poison)
         arena.meter = self.meter
         return arena

@@ -73,7 +73,8 @@ def pointer(cuda_stream: cv2.cuda.Stream | None = None) -> int:
 class Fence:
     """Order between two streams: what one queued before `set` ends before the other's `wait`.
 
-    One event, used again for ever. The host does not wait.
+    One event, used again for ever. The host waits in `block` alone, and sleeps there: threads that
+    spin, as CUDA's do otherwise, take the processor from each other once there are many cameras.
 
     Raises:
         CudaUnavailableError: no event can be made here.
@@ -83,7 +84,9 @@ class Fence:
 
     def __init__(self) -> None:
         try:
-            self._event = cv2.cuda.Event(cv2.cuda.Event_DISABLE_TIMING)
+            self._event = cv2.cuda.Event(
+                cv2.cuda.Event_DISABLE_TIMING | cv2.cuda.Event_BLOCKING_SYNC
+            )
         except (cv2.error, SystemError) as error:
             raise CudaUnavailableError(f"no CUDA event can be made: {error}") from error
 

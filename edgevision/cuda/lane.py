@@ -10,6 +10,7 @@ on this one, and no thread waits for the default stream.
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -285,7 +286,7 @@ class Lane:
     def download(self, mat: Any, arena: Arena | None) -> NDArray[Any]:
         """Return a GpuMat as an array of the frame, once all work on it has been done."""
         shape, dtype = shape_and_dtype(mat)
-        size = int(np.prod(shape)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         if arena is not None and arena.meter is not None:
             arena.meter.download(size)
         array: NDArray[Any] | None = None if arena is None else arena.take(_DOWNLOAD)
@@ -295,7 +296,10 @@ class Lane:
             array = self._pool.take(shape, dtype)
         self._wait_for_work()
         mat.download(self.cuda_stream, array)
-        self.cuda_stream.waitForCompletion()
+        fence = self.take_fence()
+        fence.set(self.cuda_stream)
+        fence.block()
+        self._fences.append(fence)
         if arena is None:
             # Nobody would give it back: a copy that is the caller's own.
             copy = np.array(array)
@@ -314,7 +318,7 @@ class Lane:
         """Queue the download of a GpuMat into page-locked memory; `Fetch.finish` waits for it."""
         shape, dtype = shape_and_dtype(mat)
         if arena is not None and arena.meter is not None:
-            arena.meter.download(int(np.prod(shape)) * dtype.itemsize)
+            arena.meter.download(math.prod(shape) * dtype.itemsize)
         fetch = Fetch(self, self._pool.take(shape, dtype), use, stage)
         self._wait_for_work()
         mat.download(self.cuda_stream, fetch.array)

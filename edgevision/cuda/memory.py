@@ -8,6 +8,7 @@ own are registered instead.
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import threading
 import weakref
@@ -91,7 +92,7 @@ class PinnedPool:
         """
         kind = np.dtype(dtype)
         sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-        wanted = int(np.prod(sizes, dtype=np.int64)) * kind.itemsize
+        wanted = math.prod(sizes) * kind.itemsize
         if wanted <= 0:
             raise ConfigurationError(f"an array of shape {sizes} has no elements to page-lock")
         length = -(-wanted // _PAGE) * _PAGE

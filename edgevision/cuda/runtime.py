@@ -18,7 +18,8 @@ from edgevision.cuda.memory import PinnedPool
 
 __all__ = ["Runtime", "mat_type", "shape_and_dtype"]
 
-_DTYPES = ("u1", "i1", "u2", "i2", "i4", "f4", "f8", "f2")
+_NAMES = ("u1", "i1", "u2", "i2", "i4", "f4", "f8", "f2")
+_DTYPES = tuple(map(np.dtype, _NAMES))
 # Between two numbers of channels of the same depth: 8 up to OpenCV 4, 32 from 5 on.
 _CHANNEL_STEP = cv2.CV_8UC2
 
@@ -67,7 +68,7 @@ def mat_type(array: NDArray[Any]) -> int:
     Args:
         array: (H, W) or (H, W, C).
     """
-    depth = _DTYPES.index(array.dtype.str[1:])
+    depth = _NAMES.index(array.dtype.str[1:])
     channels = 1 if array.ndim == 2 else array.shape[2]
     return int(depth + (channels - 1) * _CHANNEL_STEP)
 
@@ -77,4 +78,4 @@ def shape_and_dtype(mat: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     width, height = mat.size()
     channels = mat.channels()
     shape = (height, width) if channels == 1 else (height, width, channels)
-    return shape, np.dtype(_DTYPES[mat.depth()])
+    return shape, _DTYPES[mat.depth()]

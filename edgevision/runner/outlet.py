@@ -16,7 +16,8 @@ from edgevision.runner.spec import Policy
 
 __all__ = ["Outlet"]
 
-# Results that follow each other within this time are looked for after a pause.
+# Results that follow each other within this time are looked for after a pause, or when half the
+# queue is full.
 _FREQUENT_S = 0.001
 _PAUSE_S = 0.001
 
@@ -44,7 +45,8 @@ class Outlet:
         for _ in range(size):
             self._room.put(True)
         self._lock = threading.Lock()
-        self._receiver_waits = False
+        # With so many results the receiver wants to be woken; 0: it is awake.
+        self._wake_at = 0
         self._closed = False
         self._ready = asyncio.Event()
         self._frequent = False
@@ -68,8 +70,9 @@ class Outlet:
                 self._results.popleft()
                 self._ledger.drop_delivering("upstream")
             self._results.append(result)
-            wake = self._receiver_waits
-            self._receiver_waits = False
+            wake = 0 < self._wake_at <= len(self._results)
+            if wake:
+                self._wake_at = 0
         # Only a receiver that waits is woken: the call costs a system call.
         if wake:
             self._loop.call_soon_threadsafe(self._ready.set)
@@ -84,19 +87,18 @@ class Outlet:
                     now_s = self._loop.time()
                     self._frequent = now_s - self._taken_s < _FREQUENT_S
                     self._taken_s = now_s
+                    self._wake_at = 0
                     return self._results.popleft()
                 if self._closed:
                     return None
                 frequent, self._frequent = self._frequent, False
-                if not frequent:
-                    self._receiver_waits = True
-                    self._ready.clear()
+                self._wake_at = max(1, self._size // 2) if frequent else 1
+                self._ready.clear()
             if frequent:
                 # Woken for each of thousands a second, the loop would keep taking the interpreter
                 # from the threads that make them.
-                await asyncio.sleep(_PAUSE_S)
-            else:
-                await self._ready.wait()
+                self._loop.call_later(_PAUSE_S, self._ready.set)
+            await self._ready.wait()
 
     def close(self) -> None:
         """Take no more results; those that wait can still be received. On the event loop."""

@@ -211,6 +211,9 @@ class NvdecSource(Source):
             if self.live:
                 raise SourceUnavailableError(text) from error
             raise ConfigurationError(text) from error
+        self._packets = iter(self._demuxer)
+        if self._decoder is not None:
+            return  # the same video again: making a decoder takes a tenth of a second
         try:
             index = cv2.cuda.getDevice() if self._make_converter is None else 0
             self._decoder = codec.CreateDecoder(
@@ -224,7 +227,6 @@ class NvdecSource(Source):
             raise CudaUnavailableError(
                 f"{self.uri}: the device has no decoder for it: {redact(_line(error))}"
             ) from error
-        self._packets = iter(self._demuxer)
 
     def _new_converter(self) -> Any:
         if self._make_converter is not None:
@@ -260,8 +262,6 @@ class NvdecSource(Source):
             )
         if not self._loop or not self.frames:
             return False
-        self._finish_reading()
-        self._decoder = self._demuxer = None
         self._start(self._codec)
         return True
 

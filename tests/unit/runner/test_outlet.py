@@ -81,3 +81,31 @@ def test_closing_frees_a_waiting_worker_and_counts_what_is_lost() -> None:
         assert sum(ledger.snapshot().dropped.values()) == 2
 
     asyncio.run(scenario("wait"))
+
+
+def test_results_that_come_in_a_rush_all_arrive_in_order() -> None:
+    async def scenario() -> None:
+        ledger = Ledger()
+        outlet = Outlet(asyncio.get_running_loop(), 4, "wait", ledger)
+
+        def send() -> None:
+            for number in range(1, 2001):
+                ledger.capture()
+                ledger.take()
+                ledger.finish()
+                outlet.put(result(number))
+            asyncio.run_coroutine_threadsafe(close(), loop)
+
+        async def close() -> None:
+            outlet.close()
+
+        loop = asyncio.get_running_loop()
+        thread = threading.Thread(target=send)
+        thread.start()
+        got = []
+        while (item := await outlet.get()) is not None:
+            got.append(item.sequence)
+        thread.join()
+        assert got == list(range(1, 2001))
+
+    asyncio.run(scenario())
