@@ -10,6 +10,7 @@ from typing import Any
 
 from azure.iot.device import Message, MethodRequest, MethodResponse
 
+from edgevision.harness.network_thread import NOT_JSON
 from edgevision.harness.transport import (
     Handlers,
     InputMessage,
@@ -110,7 +111,11 @@ class Delivery:
         task.add_done_callback(self._answering.discard)
 
     async def _answer(self, request: MethodRequest) -> None:
-        answer = await self._checked_answer(MethodCall(request.name, request.payload))
+        payload = request.payload
+        if isinstance(payload, dict) and NOT_JSON in payload:
+            answer = _problem(400, f"the payload is no JSON: {payload[NOT_JSON]}")
+        else:
+            answer = await self._checked_answer(MethodCall(request.name, payload))
         response = MethodResponse.create_from_method_request(request, answer.status, answer.payload)
         try:
             await self._respond(response)

@@ -12,6 +12,7 @@ different there, nothing is watched or mended; the time limit for acknowledgemen
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import weakref
@@ -20,7 +21,12 @@ from typing import Any
 
 from paho.mqtt import client as paho
 
-__all__ = ["NetworkThread"]
+__all__ = ["NOT_JSON", "NetworkThread"]
+
+NOT_JSON = "$edgevision.not-json"
+"""Key of what stands in for the payload of a method call that is no JSON; its value says why."""
+
+_METHODS = "$iothub/methods/POST/"
 
 _END_S = 0.2
 _watched: weakref.WeakKeyDictionary[threading.Thread, Callable[[str], None]] = (
@@ -44,6 +50,8 @@ class NetworkThread:
         if self._paho is not None and patch:
             for name in ("_sock_send", "_sock_recv"):
                 setattr(self._paho, name, _as_connection_error(getattr(self._paho, name)))
+        if self._paho is not None and self._paho.on_message is not None:
+            self._paho.on_message = _with_readable_calls(self._paho.on_message)
 
     def watch(self, on_death: Callable[[str], None]) -> None:
         """Call ``on_death`` with the reason, on the dying thread, when an error ends it.
@@ -119,6 +127,24 @@ def _paho_client(client: Any) -> paho.Client | None:
     except AttributeError:
         return None
     return found if isinstance(found, paho.Client) else None
+
+
+def _with_readable_calls(on_message: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap paho's callback so that the SDK does not swallow a method call that is no JSON.
+
+    The SDK decodes the payload in a place where an error is logged and no more, and the caller
+    waits in vain. What stands in for such a payload is answered in `edgevision.harness.delivery`.
+    """
+
+    def wrapped(client: Any, data: Any, message: Any) -> Any:
+        if message.topic.startswith(_METHODS) and message.payload:
+            try:
+                json.loads(message.payload)
+            except (ValueError, RecursionError) as error:
+                message.payload = json.dumps({NOT_JSON: str(error)}).encode()
+        return on_message(client, data, message)
+
+    return wrapped
 
 
 def _as_connection_error(method: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -146,6 +146,11 @@ def test_a_module_from_its_start_to_its_end(tmp_path: Path) -> None:
         )
         assert call(gate, "ping")[0] == 200
         assert call(gate, "nothing")[0] == 404
+        for body in (b"{nope", b"\xff\xfe", b"[" * 60_000):
+            answer = gate.call_raw("ping", body)
+            assert answer.status == 400
+            assert answer.payload["error"].startswith("the payload is no JSON")
+        assert gate.call_raw("set", b'{"a": "' + b"x" * 131_000 + b'"}').status == 400
         code, took_s = module.end()
         assert code == 0, "\n".join(module.lines)
         assert took_s < LIMIT_S
