@@ -144,7 +144,8 @@ class Group:
             DropFrame: the stage dropped this frame.
             TimeoutError: the batch did not come back.
             BufferKeptError: with poisoning on, a stage kept a buffer of an earlier batch.
-            Exception: what ``process_batch`` raises when it has this frame alone.
+            Exception: what ``process_batch`` raises when it has this frame alone, or what it left
+                to do raises.
         """
         ticket = Ticket(member, frame, time.monotonic_ns() + self._deadline_ns)
         with self._lock:
@@ -175,6 +176,9 @@ class Group:
                 del error
         if ticket.drop is not None:
             raise DropFrame(ticket.drop)
+        rest, ticket.rest = ticket.rest, None
+        if rest is not None:
+            rest()
         return ticket.value
 
     def _await(self, ticket: Ticket) -> list[Ticket]:
@@ -270,7 +274,7 @@ class Group:
             self._call(batch)
         except Exception:
             for ticket, state in zip(batch, states, strict=True):
-                ticket.drop = None
+                ticket.drop = ticket.rest = None
                 if ticket.frame is not None:
                     ticket.frame._restore(state)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,7 @@ class Ticket:
         value: what ``process_batch`` returned, which is a mistake unless it is None.
         drop: reason for which the stage dropped it.
         error: what to raise for it.
+        rest: what is left to do on its camera's own thread.
     """
 
     __slots__ = (
@@ -127,6 +129,7 @@ class Ticket:
         "error",
         "frame",
         "member",
+        "rest",
         "stream",
         "value",
     )
@@ -141,3 +144,4 @@ class Ticket:
         self.value: Any = None
         self.drop: str | None = None
         self.error: BaseException | None = None
+        self.rest: Callable[[], object] | None = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BatchStage"]
 
 _SHARED_HOOKS = ("start", "stop")
-_OURS = frozenset({"batches", "drop", "live_parameters", "make_shared", "of", "shared"})
+_OURS = frozenset({"batches", "drop", "finish", "live_parameters", "make_shared", "of", "shared"})
 
 
 class BatchStage(Stage, abstract=True):
@@ -66,7 +66,8 @@ class BatchStage(Stage, abstract=True):
     While a batch runs, frames gather for the next one, the oldest first. A frame that has not come
     back after 30 s is given up with a TimeoutError, which counts as an error of its camera.
 
-    `drop` drops one frame of the batch. When ``process_batch`` raises, the frames are put back as
+    `finish` leaves the rest of a frame's work to its camera's thread, and `drop` drops one frame of
+    the batch. When ``process_batch`` raises, the frames are put back as
     they were (all but pixels that were changed in place) and it is called once more for each
     alone, so that only the camera whose frame is to blame has an error (or, for DropFrame, a drop).
 
@@ -155,6 +156,21 @@ class BatchStage(Stage, abstract=True):
             ValueError: the frame is none of the batch.
         """
         self._shared_group("drop").ticket(frame).drop = DropFrame(reason).reason
+
+    def finish(self, frame: Frame, rest: Callable[[], object]) -> None:
+        """Leave the rest of a frame's work to its camera's own thread; in ``process_batch``.
+
+        There it runs right after the batch, beside that of the other cameras and the next batch,
+        which pays where a frame's own part takes long. It must not change the shared instance.
+
+        Args:
+            frame: one of those given to ``process_batch``.
+            rest: called once without arguments; what it raises is an error of this camera alone.
+
+        Raises:
+            ValueError: the frame is none of the batch.
+        """
+        self._shared_group("finish").ticket(frame).rest = rest
 
     @property
     def shared(self) -> Self:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgevision import BatchStage, Detections, Frame, Param
 from edgevision.errors import ConfigurationError
-from edgevision.inference import Engine, Letterbox, choose_head, open_engine
+from edgevision.inference import Engine, Fit, Letterbox, choose_head, open_engine
 from edgevision.inference.engine import DeviceName, Precision
 from edgevision.inference.labels import class_labels
 from edgevision.inference.suppression import suppress_by_class
@@ -124,18 +126,22 @@ class Detect(BatchStage):
             _count_downloads(frames, blob[0].nbytes)
         output = self._engine.run(blob)[self._head.output]
         for frame, fit, numbers in zip(frames, fits, output, strict=True):
-            own = self.of(frame)
-            found = self._head.decode(numbers, own.confidence)
-            if own._wanted is not None:
-                found = found.chosen(own._wanted[found.class_index])
-            if not len(found):
-                continue
-            kept = suppress_by_class(found, iou=own.iou, most=own.max_detections)
-            detections = Detections(
-                fit.to_image(kept.box_xyxy), kept.confidence, self._label[kept.class_index]
-            )
-            # What lies in the gray rim alone has no area in the picture.
-            frame.add(detections[(detections.size_wh > 0).all(axis=1)])
+            # Each camera reads its own part of the output, beside the others and the next batch.
+            self.finish(frame, partial(self._add, self.of(frame), frame, fit, numbers))
+
+    def _add(self, own: Detect, frame: Frame, fit: Fit, numbers: NDArray[np.float32]) -> None:
+        """Add what the network says of one frame, on its camera's thread."""
+        found = self._head.decode(numbers, own.confidence)
+        if own._wanted is not None:
+            found = found.chosen(own._wanted[found.class_index])
+        if not len(found):
+            return
+        kept = suppress_by_class(found, iou=own.iou, most=own.max_detections)
+        detections = Detections(
+            fit.to_image(kept.box_xyxy), kept.confidence, self._label[kept.class_index]
+        )
+        # What lies in the gray rim alone has no area in the picture.
+        frame.add(detections[(detections.size_wh > 0).all(axis=1)])
 
     def stop(self) -> None:
         """Give back the network."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -301,3 +302,30 @@ def test_a_quarantined_camera_holds_nobody_up() -> None:
         for _ in range(20):
             assert "mean" in two.send("b").result(TIMEOUT_S).values
         assert two.send("a").result(TIMEOUT_S).values == {}
+
+
+def test_the_rest_of_a_frame_runs_on_its_own_cameras_thread() -> None:
+    class Rests(Refuses):
+        def process_batch(self, frames: Sequence[Frame]) -> None:
+            if frames[0].image[0, 0, 0] == BAD and len(frames) > 1:
+                raise OSError("together they fail")
+            for one in frames:
+                self.finish(one, partial(self.rest, one, threading.get_ident()))
+
+        def rest(self, one: Frame, leader: int) -> None:
+            if one.camera == "b":
+                raise ArithmeticError("b's own")
+            one.values["rest"] = one.values.get("rest", 0) + 1
+            one.values["here"] = threading.get_ident() == leader
+
+    with cameras(dict.fromkeys("abc", Rests)) as three:
+        for value in (1, BAD):
+            sent = {name: three.send(name, value) for name in "abc"}
+            with pytest.raises(StageError, match="b's own"):
+                sent["b"].result(TIMEOUT_S)
+            good = [sent[name].result(TIMEOUT_S).values for name in "ac"]
+            # Once for each frame, also where the batch had to be run one by one.
+            assert [values["rest"] for values in good] == [1, 1]
+            # One camera at most runs the batch.
+            assert not all(values["here"] for values in good)
+        assert three.pipelines["b"].statistics[0].errors == 2
