@@ -15,7 +15,7 @@ from edgevision.errors import ConfigurationError, UpstreamError
 from edgevision.harness.transport import Packet
 from edgevision.upstream.outbox.batch import Batching
 from edgevision.upstream.outbox.outbox import Outbox
-from edgevision.upstream.outbox.store import Store
+from edgevision.upstream.outbox.store import MIN_BYTES, Store
 from tests.unit.outbox.outbox_bed import (
     LIMIT,
     MAX_WIRE_BYTES,
@@ -276,3 +276,21 @@ async def test_the_listener_hears_of_new_messages(path: Path) -> None:
         heard.clear()
         await outbox.put(message(2))
         assert not heard.is_set()
+
+
+def test_only_what_is_stored_is_waited_for(path: Path) -> None:
+    """2 is FULL: SQLite waits for the disk at each commit; 1 is NORMAL: at checkpoints."""
+
+    def waits(store: Store) -> tuple[int, int]:
+        found = []
+        for durable in (True, False):
+            with store.transaction(durable=durable):
+                found.append(store._pragma("synchronous"))
+        return found[0], found[1]
+
+    path.parent.mkdir()
+    for fsync, wanted in ((True, (2, 1)), (False, (1, 1))):
+        store = Store(path, max_bytes=MIN_BYTES, fsync=fsync)
+        store.open()
+        assert waits(store) == wanted
+        store.close()
