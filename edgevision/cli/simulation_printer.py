@@ -14,6 +14,11 @@ from edgevision.testing.hub.message import HubEvent, HubMessage
 __all__ = ["Printer"]
 
 _SILENT = frozenset({"subscribed", "unsubscribed", "ignored", "listening"})
+# Of edgevision's own messages: what comes first in a line, and what people do not look for.
+_FIRST = ("camera", "kind", "counts", "values", "event")
+_LEFT_OUT = frozenset(
+    {"schema", "id", "output", "module", "run", "number", "created_at", "detections", "size_wh"}
+)
 _STYLES = {
     "message": "cyan",
     "reported": "magenta",
@@ -63,7 +68,7 @@ class Printer:
                 fields["body_base64"] = base64.b64encode(message.body).decode()
             self._output.data(fields)
             return
-        text = f"{len(message.body)} bytes" if body is None else _compact(body)
+        text = f"{len(message.body)} bytes" if body is None else _compact(_telling(body))
         self._line(message.received_at_s, "message", f"{message.output or '-'}  {text}")
 
     def _event(self, event: HubEvent) -> None:
@@ -97,6 +102,16 @@ def _described(event: HubEvent) -> str:
     if event.kind == "method":
         return f"{detail['name']} -> {detail['status']}"
     return "  ".join(str(value) for value in detail.values())
+
+
+def _telling(body: Any) -> Any:
+    """Return what people want to see of one of edgevision's messages; others as they are."""
+    if isinstance(body, list):
+        return [_telling(item) for item in body]
+    if not isinstance(body, dict) or not str(body.get("schema")).startswith("edgevision.message/"):
+        return body
+    shown = {name: body[name] for name in _FIRST if name in body}
+    return {**shown, **{k: v for k, v in body.items() if k not in _LEFT_OUT and k not in shown}}
 
 
 def _compact(value: Any) -> str:

@@ -202,6 +202,8 @@ class Page:
             **os.environ,
             "PATH": binaries + os.pathsep + os.environ.get("PATH", ""),
             "BROWSER": "true",
+            # A page's simulation is steered by that page alone.
+            "XDG_RUNTIME_DIR": str(self.folder),
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
         }
