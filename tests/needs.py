@@ -68,6 +68,9 @@ def _opencv_4() -> bool:
 
 
 NEEDS = {
+    "docker-compose": Need(
+        "docker-compose", "apt-get install docker-compose", _binary("docker-compose")
+    ),
     "buildah": Need(
         "buildah and what a base image is made with",
         "apt-get install apt-utils buildah gnupg mmdebstrap runc",
@@ -100,6 +103,7 @@ NEEDS = {
         "apt-get install python3-opencv gstreamer1.0-plugins-good",
         _opencv_with_gstreamer,
     ),
+    "shellcheck": Need("shellcheck", "apt-get install shellcheck", _binary("shellcheck")),
     "opencv-4": Need(
         "OpenCV 4 (OpenCV 5's wheel has no HOGDescriptor and no CascadeClassifier)",
         "python3 dev.py test --opencv 4",
