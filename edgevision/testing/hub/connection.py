@@ -76,6 +76,9 @@ class Connection(asyncio.Protocol):
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._transport is not None:
+            # Python 3.10 warns of a TLS transport that only the other side has closed.
+            self._transport.close()
         self._broker.left(self, self._reason)
 
     def data_received(self, data: bytes) -> None:
