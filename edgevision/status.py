@@ -153,6 +153,7 @@ class UpstreamStatus:
         failed: messages that were given up.
         waiting: messages not sent yet.
         detail: what keeps it from sending, in words for people; credentials are hidden here.
+        numbers: what the upstream counts itself, by name.
     """
 
     name: str
@@ -160,6 +161,7 @@ class UpstreamStatus:
     failed: int = 0
     waiting: int = 0
     detail: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "detail", redact(self.detail))

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from edgevision.errors import EdgeVisionError, UpstreamError
 from edgevision.harness.transport import (
@@ -19,6 +19,7 @@ from edgevision.harness.transport import (
     Twin,
 )
 from edgevision.redaction import redact
+from edgevision.upstream.outbox.packet import DropReason
 from edgevision.upstream.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -174,6 +175,35 @@ class IotEdgeUpstream(Upstream):
             TransportError: see `edgevision.harness.transport.Transport.twin`.
         """
         return await self._connected().twin()
+
+    @property
+    def detail(self) -> str:
+        """Why there is no connection, or why the outbox stores nothing; "" if all is well."""
+        if self._outbox is not None and (detail := self._outbox.statistics().detail):
+            return detail
+        if self._supervisor is None or self._supervisor.connected:
+            return ""
+        return self._supervisor.status().last_error or "not connected yet"
+
+    def numbers(self) -> dict[str, float]:
+        """Return the counters of connection and outbox."""
+        if self._outbox is None or self._supervisor is None:
+            return {}
+        box, connection = self._outbox.statistics(), self._supervisor.status()
+        return {
+            "connected": float(self._supervisor.connected),
+            "connections": connection.connections,
+            "connections_failed": sum(connection.failures.values()),
+            "outbox_waiting": box.waiting,
+            "outbox_oldest_seconds": round(box.oldest_age_s, 1),
+            "outbox_file_bytes": box.file_bytes,
+            "outbox_stored": box.stored,
+            "outbox_delivered": box.delivered,
+            "outbox_oversize": box.oversize,
+            "outbox_corrupt_files": box.corrupt_files,
+            **{f"outbox_dropped_{reason.replace(' ', '_')}": 0 for reason in get_args(DropReason)},
+            **{f"outbox_dropped_{r.replace(' ', '_')}": n for r, n in box.dropped.items()},
+        }
 
     def describe(self) -> dict[str, Any]:
         """Return what connection and outbox are doing, ready for JSON."""

@@ -219,16 +219,7 @@ class Publisher:
 
     def status(self) -> list[UpstreamStatus]:
         """Return what the preview page, metrics and the twin show of the upstreams."""
-        return [
-            UpstreamStatus(
-                name=lane.name,
-                sent=lane.sent,
-                failed=sum(lane.lost.values()) - lane.lost.get("gone", 0),
-                waiting=lane.waiting,
-                detail=lane.detail,
-            )
-            for lane in (lane.statistics() for lane in self._lanes)
-        ]
+        return [_status(lane) for lane in self._lanes]
 
     def _messages(self, camera: _Camera, result: Result) -> list[Message]:
         """Return the frame's message, if the policy wants one, and its events."""
@@ -305,6 +296,18 @@ class Publisher:
     def _lane_gone(self) -> None:
         if all(lane.upstream.gone for lane in self._lanes):
             self._on_gone()
+
+
+def _status(lane: Lane) -> UpstreamStatus:
+    counts = lane.statistics()
+    return UpstreamStatus(
+        name=counts.name,
+        sent=counts.sent,
+        failed=sum(counts.lost.values()) - counts.lost.get("gone", 0),
+        waiting=counts.waiting,
+        detail=counts.detail or lane.upstream.detail,
+        numbers=lane.upstream.numbers(),
+    )
 
 
 class _Camera:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ class Upstream(ABC):
         reports no failure.
         """
         return False
+
+    @property
+    def detail(self) -> str:
+        """What keeps it from sending on what it has taken, in words for people; "" if nothing."""
+        return ""
+
+    def numbers(self) -> Mapping[str, float]:
+        """Return what it counts itself, by name, for metrics; names do not change."""
+        return {}
 
     async def start(self) -> None:
         """Open whatever is needed.

@@ -122,6 +122,12 @@ def _copies(snapshot: Snapshot) -> Iterator[Sample]:
             yield (camera.name, stage.name, "download"), stage.downloads
 
 
+def _numbers(snapshot: Snapshot) -> Iterator[Sample]:
+    for upstream in snapshot.status.upstreams:
+        for name, value in upstream.numbers.items():
+            yield (upstream.name, name), value
+
+
 def _seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
@@ -304,6 +310,13 @@ METRICS: tuple[Definition, ...] = (
         _UPSTREAM,
         "Messages not sent yet.",
         _upstreams(lambda upstream: upstream.waiting),
+    ),
+    Definition(
+        "edgevision_upstream_number",
+        "gauge",
+        ("upstream", "what"),
+        "What the upstream counts itself. `iotedge`: its connection and its outbox.",
+        _numbers,
     ),
     Definition(
         "edgevision_preview_viewers",

@@ -102,6 +102,16 @@ def test_the_built_in_methods(tmp_path: Path) -> None:
         assert [c["name"] for c in answer["cameras"]] == ["door"]
         assert answer["hub"]["connection"]["state"] == "connected"
         assert answer["hub"]["outbox"]["stored"] >= 0
+        (upstream,) = bed.runner.status().upstreams
+        assert upstream.numbers["connected"] == 1
+        assert {"outbox_waiting", "outbox_dropped_too_old"} <= upstream.numbers.keys()
+        assert upstream.detail == ""
+        bed.hub.cut()
+        await until(lambda: bool(bed.runner.status().upstreams[0].detail), "a reason")
+        bed.hub.restore()
+        await until(
+            lambda: bed.runner.status().upstreams[0].numbers["connected"] == 1, "it is back"
+        )
         assert await bed.call("pause", {"camera": "door"}) == (200, {"cameras": {"door": "paused"}})
         status, answer = await bed.call("snapshot", {"camera": "door"})
         assert status == 409

@@ -58,7 +58,9 @@ def status() -> RunnerStatus:
         buffers_bytes=1234,
     )
     new = CameraStatus("gate")
-    return RunnerStatus("gate", 99.5, [camera, new], [UpstreamStatus("hub", 10, 2, 5)])
+    return RunnerStatus(
+        "gate", 99.5, [camera, new], [UpstreamStatus("hub", 10, 2, 5, numbers={"connected": 1})]
+    )
 
 
 def test_every_number_of_the_status_is_there() -> None:
