@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgevision.cli.output import Output
 from edgevision.cli.reload import Reloader
-from edgevision.errors import ConfigurationError
+from edgevision.errors import ConfigurationError, EdgeVisionError
 from edgevision.runner.runner import Runner
 from edgevision.upstream.settings import ConsoleSettings, IotEdgeSettings
 
@@ -113,12 +113,18 @@ class Session:
     def _run_module(self) -> int:
         """Run as a module of IoT Edge: steered by the hub, logs as its agent reads them.
 
+        Errors are logged, too, since the agent collects nothing else.
+
+        Returns:
+            0 when it was told to stop; 1 if the hub is there and no connection came about for many
+            minutes; 2 if it can never work.
+
         Raises:
-            ConfigurationError: something that a module cannot do; the connection can never work.
-            UpstreamError: the hub is there, and no connection came about for many minutes.
+            ConfigurationError: something that a module cannot do.
         """
         from edgevision.harness.log import start_logging
         from edgevision.harness.module_runner import ModuleRunner, web_address
+        from edgevision.harness.shutdown import ShutdownGuard
         from edgevision.upstream.iotedge import IotEdgeUpstream
 
         if self._options.reload:
@@ -133,14 +139,27 @@ class Session:
             raise ConfigurationError("a module has one upstream iotedge")
         settings = next(s for s in config.upstream if isinstance(s, IotEdgeSettings))
         address = self._options.address(config, web_address(config))
-        runner = ModuleRunner(config, edge[0], settings, upstreams, web=address, log_level=level)
-        code = runner.run(duration_s=self._options.duration_s)
-        if edge[0].failure is not None:
-            raise edge[0].failure
+        runner = ModuleRunner(
+            config,
+            edge[0],
+            settings,
+            upstreams,
+            web=address,
+            log_level=level,
+            guard=ShutdownGuard(),
+        )
+        try:
+            runner.run(duration_s=self._options.duration_s)
+            if edge[0].failure is not None:
+                raise edge[0].failure
+        except EdgeVisionError as error:
+            if error is not edge[0].failure:  # that one is logged
+                _log.critical("%s", error)
+            return 2 if isinstance(error, ConfigurationError) else 1
+        # Cameras that have failed were reported: the hub may bring them back, and a restart of the
+        # module would not.
         _log.info("stopped")
-        # Cameras that have failed were reported: the hub may have brought them back, and a restart
-        # of the module would not.
-        return 0 if code == 1 and runner.failures else code
+        return 0
 
     def _upstreams(self) -> list[Upstream]:
         from edgevision.upstream.registry import open_upstream

@@ -30,7 +30,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 Way = tuple[int | str, ...]
 _WITH_PATH = ("outbox", "artifacts")
 # Schemes whose address is a path of this machine.
-_OF_PATHS = frozenset({"file", "images", "replay"})
+_OF_PATHS = frozenset({"file", "images", "nvdec", "replay"})
 
 
 def load(
@@ -333,6 +333,8 @@ def _located(uri: str, folder: Path) -> str:
     path = uri
     if match and scheme in _OF_PATHS:
         path = match["address"]
+        if "://" in path:
+            return uri  # nvdec: reads cameras on the network, too
     elif scheme in schemes():
         return uri
     elif match and not (folder / uri).exists():

@@ -231,7 +231,7 @@ class IotEdgeUpstream(Upstream):
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        _log.error("the connection to the hub is given up: %s", redact(str(error)))
+        _log.critical("the connection to the hub is given up: %s", redact(str(error)))
         self.failure = error
         self._on_failure()
 
