@@ -77,17 +77,14 @@ def jetson_pipeline(
     """Return the GStreamer pipeline that decodes ``address`` on a Jetson module.
 
     nvv4l2decoder and nvvidconv are of L4T's multimedia packages; the latter cannot make BGR, which
-    cv2 wants, so the fourth channel is dropped on the CPU.
+    cv2 wants, so `GStreamerSource` drops the fourth channel on the CPU.
     """
     quoted = address.replace("\\", "\\\\").replace('"', '\\"')
     if _is_url(address):
         begin = f'rtspsrc location="{quoted}" protocols={transport} latency={latency_ms}'
     else:
         begin = f'filesrc location="{quoted}"'
-    return (
-        f"{begin} ! parsebin ! nvv4l2decoder ! nvvidconv ! video/x-raw,format=BGRx ! videoconvert "
-        "! video/x-raw,format=BGR"
-    )
+    return f"{begin} ! parsebin ! nvv4l2decoder ! nvvidconv ! video/x-raw,format=BGRx"
 
 
 class NvdecSource(Source):

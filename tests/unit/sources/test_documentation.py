@@ -12,6 +12,7 @@ import pytest
 from edgevision.sources.gstreamer import CsiSource, GStreamerSource
 from edgevision.sources.images import ImagesSource
 from edgevision.sources.network import HttpSource, RtspSource
+from edgevision.sources.nvdec import nvdec_source
 from edgevision.sources.video_file import VideoFileSource
 from edgevision.sources.webcam import WebcamSource
 
@@ -27,7 +28,8 @@ NONE = {"the driver's", "none"}
         (VideoFileSource, "## Video files", "## Images"),
         (ImagesSource, "## Images", "## RTSP"),
         (RtspSource, "## RTSP", "## HTTP"),
-        (HttpSource, "## HTTP", "## GStreamer"),
+        (HttpSource, "## HTTP", "## Decoded by the GPU"),
+        (nvdec_source, "## Decoded by the GPU", "## GStreamer"),
         (GStreamerSource, "| option of `gstreamer:`", "| option of `csi:`"),
         (CsiSource, "| option of `csi:`", "In a container"),
     ],
