@@ -206,7 +206,13 @@ class Store:
         for chunk in _chunks(keys):
             marks = ",".join(["(?,?)"] * len(chunk))
             values = [value for key in chunk for value in key]
-            self._run(f"DELETE FROM message WHERE (camera, packet) IN (VALUES {marks})", values)
+            # Told as a join, for SQLite looks at the whole table for a list of pairs.
+            self._run(
+                "DELETE FROM message WHERE seq IN (SELECT m.seq"
+                f" FROM (VALUES {marks}) v CROSS JOIN message m"
+                " ON m.camera = v.column1 AND m.packet = v.column2)",
+                values,
+            )
 
     def split(self, camera: str, number: int) -> None:
         """Make a packet of its own of each message of a packet; their order stays."""
