@@ -14,7 +14,3 @@
 - `edgevision.deploy.bake`: a plan as a bake file and as commands.
 - `edgevision.deploy.wheel`: OpenCV with CUDA as a wheel, outside of a container.
 """
-
-from __future__ import annotations
-
-__all__: list[str] = []

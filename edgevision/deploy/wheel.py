@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +19,12 @@ from edgevision.deploy.platforms import Platform
 from edgevision.errors import ConfigurationError, EdgeVisionError
 
 __all__ = ["opencv_wheel_command", "own_wheel"]
+
+_SOURCES = (
+    *("pyproject.toml", "setup.py", "README.md", "LICENSE", "edgevision", "docker"),
+    "module/Dockerfile",
+)
+"""What edgevision's wheel is made from."""
 
 
 def opencv_wheel_command(
@@ -120,9 +128,22 @@ def own_wheel(folder: Path) -> Path:
     if root is None:
         return _packed_again(folder)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    done = subprocess.run(
-        [*build, "--wheel-dir", str(folder), str(root)], capture_output=True, text=True, check=False
-    )
+    build += ["--no-build-isolation"] if importlib.util.find_spec("setuptools") else []
+    with tempfile.TemporaryDirectory() as scratch:
+        # setuptools walks through everything beside pyproject.toml, and leaves its traces there.
+        for name in _SOURCES:
+            source, copy = root / name, Path(scratch, name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy)
+        done = subprocess.run(
+            [*build, "--wheel-dir", str(folder), scratch],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise EdgeVisionError(f"edgevision's wheel cannot be built: {done.stderr.strip()[-500:]}")
     (wheel,) = folder.glob("edgevision-*.whl")
@@ -148,8 +169,12 @@ def _packed_again(folder: Path) -> Path:
     records = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(files):
-            data = Path(str(distribution.locate_file(file))).read_bytes()
-            archive.writestr(zipfile.ZipInfo(str(file), (1980, 1, 1, 0, 0, 0)), data)
+            source = Path(str(distribution.locate_file(file)))
+            data = source.read_bytes()
+            entry = zipfile.ZipInfo(str(file), (1980, 1, 1, 0, 0, 0))
+            # The scripts of the Dockerfiles must stay executable.
+            entry.external_attr = source.stat().st_mode << 16
+            archive.writestr(entry, data)
             digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
             records.append(f"{file},sha256={digest.decode()},{len(data)}")
         records.append(f"{info}/RECORD,,")

@@ -84,7 +84,7 @@ def _opencv(image: Image, platform: Platform) -> None:
 
 def _module(image: Image, platform: Platform) -> None:
     """The command runs as process 1 and is told to stop by SIGTERM."""
-    assert image.config["Entrypoint"] == ["edgevision"]
+    assert image.config["Entrypoint"] == ["python3", "main.py"]
     assert image.run("edgevision", "--version").startswith("edgevision ")
     assert image.run("cat", "/app/pipeline.yaml")
 

@@ -77,10 +77,9 @@ def _write(root: Path, files: Mapping[str, str], links: Mapping[str, str]) -> No
         path.symlink_to(target)
 
 
-def _run(*command: str, cwd: Path | None = None, **environment: str) -> str:
-    done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}
-    )
+def _run(*command: str, cwd: Path | None = None, home: Path | None = None) -> str:
+    environment = {**os.environ, "GNUPGHOME": str(home)} if home else None
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
 
@@ -199,23 +198,22 @@ class Key:
     def make(cls, folder: Path) -> Key:
         """Make a key; GnuPG's home needs a short path for its sockets."""
         folder.mkdir(mode=0o700, parents=True)
-        home = {"GNUPGHOME": str(folder)}
         name = "stand-in@example.org"
         options = ("--batch", "--passphrase", "", "--quick-generate-key", name, "rsa2048", "sign")
-        _run("gpg", *options, **home)
-        listed = _run("gpg", "--list-keys", "--with-colons", name, **home)
+        _run("gpg", *options, home=folder)
+        listed = _run("gpg", "--list-keys", "--with-colons", name, home=folder)
         fingerprint = next(
             line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")
         )
-        public = _run("gpg", "--armor", "--export", name, **home)
-        _run("gpgconf", "--kill", "all", **home)
+        public = _run("gpg", "--armor", "--export", name, home=folder)
+        _run("gpgconf", "--kill", "all", home=folder)
         return cls(folder, fingerprint, public)
 
     def sign(self, path: Path, to: Path) -> None:
         """Sign a text in clear."""
-        home = {"GNUPGHOME": str(self.folder)}
-        _run("gpg", "--batch", "--yes", "--clearsign", "--output", str(to), str(path), **home)
-        _run("gpgconf", "--kill", "all", **home)
+        home = self.folder
+        _run("gpg", "--batch", "--yes", "--clearsign", "--output", str(to), str(path), home=home)
+        _run("gpgconf", "--kill", "all", home=home)
 
 
 _APPLY = """\

@@ -70,8 +70,8 @@ class World:
         return self.builder.build(target, {**args, **changes}, places)
 
 
-def _plan(name: str, **options: Path) -> Plan:
-    return make_plan(platforms.platform(name), **options)
+def _plan(name: str, module: Path | None = None, wheels: Path | None = None) -> Plan:
+    return make_plan(platforms.platform(name), module=module, wheels=wheels)
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
         for path in _tracked()
         if path.relative_to(ROOT).parts[0] == "edgevision"
     }
+    docker = {path.relative_to(ROOT) for path in _tracked()}
+    docker = {path for path in docker if path.parts[0] == "docker"}
+    # edgevision build needs the Dockerfiles where there is no checkout.
+    wanted |= {f"edgevision/deploy/{path}" for path in docker}
+    wanted.add("edgevision/deploy/docker/module/Dockerfile")
     assert names == wanted
     assert "edgevision/py.typed" in names
     assert {"entry_points.txt", "licenses/LICENSE"} <= information
