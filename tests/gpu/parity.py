@@ -70,8 +70,8 @@ def distance(expected: Any, got: Any, row: Operation) -> str:
     if left.dtype.kind in "iub":
         bound, unit = float(row.steps), "steps"
         if left.dtype.itemsize == 2:
-            # Steps are those of bytes where the bound is a share of the range.
-            bound = max(bound, row.relative * float(np.abs(left).max(initial=0)))
+            # Steps are those of bytes; where the bound is a share, it is one of the range.
+            bound = max(bound, row.relative * float(np.ptp(left.astype(np.int64))))
     else:
         bound, unit = row.relative or ROUNDING, "relative"
         apart = apart / (float(np.abs(left).max(initial=0.0)) or 1.0)

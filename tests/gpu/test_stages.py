@@ -19,13 +19,12 @@ EVERY: list[tuple[str, dict[str, Any]]] = [
 # Grey levels that most pixels of the picture may differ by, and the share that may differ more.
 PICTURE: dict[str, tuple[int, float]] = {
     "resize": (1, 0.0),
-    "roi": (0, 0.0),
-    "edges": (0, 0.03),
-    "blur": (3, 0.01),
-    "flow": (12, 0.05),
+    "edges": (0, 0.002),
+    "blur": (3, 0.0),
+    "flow": (12, 0.12),
 }
 # Share of the boxes of either side that the other must have, at an overlap of 0.7.
-BOXES = {"motion": 0.9, "people": 0.8, "flow": 0.8}
+BOXES = {"people": 0.95, "flow": 0.9}
 
 
 def _shares(one: Detections, two: Detections) -> float:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgevision import arena as arenas
 from edgevision.cv.gpu import native
 from edgevision.cv.gpu.call import Adapter, GpuMat, cached, null_stream, read, scratch, whole
+from edgevision.cv.gpu.reduction import min_max
 from edgevision.errors import CudaUnsupportedError
 
 __all__ = [
@@ -227,22 +228,33 @@ def corners(
     k: float = 0.04,
 ) -> Any:
     """Find strong corners, the strongest first."""
-    made = cached(
-        stream,
-        cuda.createGoodFeaturesToTrackDetector,
-        image.type(),
-        maxCorners,
-        qualityLevel,
-        minDistance,
-        blockSize,
-        useHarrisDetector,
-        k,
-    )
-    # Part of it runs on the default stream, which does not wait for this one.
+    image = whole(stream, image, "corners")
+    make = cuda.createGoodFeaturesToTrackDetector
+    tail = (minDistance, blockSize, useHarrisDetector, k)
+    # Parts of it run on the default stream whatever stream it is given.
+    default = null_stream()
+    if mask is None:
+        made = cached(default, make, image.type(), maxCorners, qualityLevel, *tail)
+    else:
+        # The best corner, of which the others have a share, is that under the mask in cv2 and that
+        # of the whole image in cv2.cuda.
+        mask = whole(stream, mask, "corners mask")
+        measure = _measure(stream, image, blockSize, useHarrisDetector, k)
+        best, best_inside = (min_max(stream, measure, of)[1] for of in (None, mask))
+        if best_inside <= 0.0:
+            return None
+        made = make(image.type(), maxCorners, qualityLevel * best_inside / best, *tail)
     stream.waitForCompletion()
-    inside = None if mask is None else whole(stream, mask, "corners mask")
-    found = made.detect(whole(stream, image, "corners"), None, inside, stream)
-    return _found(stream, found, 2, np.float32)
+    return _found(default, made.detect(image, None, mask, default), 2, np.float32)
+
+
+def _measure(stream: Any, image: Any, block: int, harris: bool, k: float) -> Any:
+    def run(buffer: Any) -> Any:
+        if harris:
+            return corner_harris(stream, image, block, 3, k, buffer)
+        return corner_min_eigen(stream, image, block, buffer)
+
+    return scratch("cuda corners measure", run)
 
 
 def match_template(

@@ -11,7 +11,16 @@ from typing import Any
 import cv2
 
 from edgevision.cv.gpu import native
-from edgevision.cv.gpu.call import Adapter, GpuMat, aligned, cached, depth_of, scratch, whole
+from edgevision.cv.gpu.call import (
+    Adapter,
+    GpuMat,
+    aligned,
+    cached,
+    depth_of,
+    null_stream,
+    scratch,
+    whole,
+)
 from edgevision.errors import ConfigurationError, CudaUnsupportedError
 
 __all__ = ["ADAPTERS", "filter_2d", "laplacian", "median"]
@@ -246,10 +255,9 @@ def _denoise(
     templateWindowSize: int = 7,
     searchWindowSize: int = 21,
 ) -> Any:
-    if not isinstance(h, int | float):
-        raise CudaUnsupportedError(
-            f"cv.fastNlMeansDenoising on CUDA takes one number as h, got {h!r}"
-        )
+    # In cv2's other form h is a list, and stands where dst does here.
+    if not isinstance(h, int | float) or isinstance(dst, list | tuple):
+        raise CudaUnsupportedError("cv.fastNlMeansDenoising on CUDA takes one number as h")
     return cuda.fastNlMeansDenoising(
         whole(stream, src, "denoise"),
         float(h),
@@ -269,15 +277,21 @@ def _denoise_colored(
     templateWindowSize: int = 7,
     searchWindowSize: int = 21,
 ) -> Any:
-    return cuda.fastNlMeansDenoisingColored(
-        whole(stream, src, "denoise"),
+    image = whole(stream, src, "denoise")
+    # Parts of it run on the default stream whatever stream it is given.
+    default = null_stream()
+    stream.waitForCompletion()
+    smooth = cuda.fastNlMeansDenoisingColored(
+        image,
         float(h),
         float(hColor),
         GpuMat() if dst is None else dst,
         searchWindowSize,
         templateWindowSize,
-        stream,
+        default,
     )
+    default.waitForCompletion()
+    return smooth
 
 
 def _bilateral(

@@ -251,9 +251,18 @@ def _fast(made: Made) -> Adapter:
             cv2.FAST_FEATURE_DETECTOR_TYPE_9_16,
             max(width * height // 4, 1),
         )
-        return _key_points(stream, model, image, mask)
+        found = _key_points(stream, model, image, None)
+        if mask is None or not found:
+            return found
+        # In cv2 a corner outside the mask still outdoes its neighbours; in cv2.cuda it does not.
+        inside = read(stream, mask)
+        return tuple(one for one in found if inside[_nearest(one.pt[1]), _nearest(one.pt[0])])
 
     return run
+
+
+def _nearest(place: float) -> int:
+    return int(place + 0.5)
 
 
 def _key_points(stream: Any, model: Any, image: Any, mask: Any) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ from edgevision.cv.gpu.geometry import split
 from edgevision.cv.reference import evenLevels
 from edgevision.errors import ConfigurationError, CudaUnsupportedError
 
-__all__ = ["ADAPTERS"]
+__all__ = ["ADAPTERS", "min_max"]
 
 cuda: Any = cv2.cuda
 
@@ -116,7 +116,8 @@ def _norm(
     return math.sqrt(total) if kind == cv2.NORM_L2 else total
 
 
-def _min_max(stream: Any, src: Any, mask: Any = None) -> tuple[float, float]:
+def min_max(stream: Any, src: Any, mask: Any = None) -> tuple[float, float]:
+    """Return the lowest and highest value."""
     found = scratch("cuda minMax", lambda buffer: cuda.findMinMax(src, buffer, mask, stream))
     low, high = read(stream, found).ravel().tolist()
     return float(low), float(high)
@@ -254,7 +255,7 @@ ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "mean": lambda: _mean,
     "meanStdDev": lambda: _mean_std_dev,
     "norm": lambda: _norm,
-    "minMax": lambda: _min_max,
+    "minMax": lambda: min_max,
     "minMaxLoc": lambda: _min_max_loc,
     "countNonZero": lambda: _count,
     "hasNonZero": lambda: _has_non_zero,
