@@ -91,7 +91,11 @@ Settings = Annotated[
 ]
 Upstreams = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--upstream", metavar="NAME[:ARGUMENT]", help="console, jsonl:FILE; repeatable."),
+    typer.Option(
+        "--upstream",
+        metavar="NAME[:ARGUMENT]",
+        help="console, jsonl:FILE, iotedge[:OUTBOX]; repeatable.",
+    ),
 ]
 
 

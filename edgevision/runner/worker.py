@@ -87,6 +87,7 @@ class Worker:
         self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._finish = threading.Event()
         self._quit = threading.Event()
+        self._called = threading.Event()
         self._reported: set[str] = set()
         self._latency_s = [0.0] * _LATENCIES
         self._delivered = 0
@@ -113,6 +114,7 @@ class Worker:
     def quit(self) -> None:
         """Ask the thread to end after the frame that it is in; what waits is dropped."""
         self._quit.set()
+        self._called.set()
         self.finish()
 
     def call(self, function: Callable[[], Any]) -> Future[Any]:
@@ -123,6 +125,7 @@ class Worker:
         """
         future: Future[Any] = Future()
         self._commands.append((function, future))
+        self._called.set()
         self._queues.ready.put(WAKE)
         if self._over:
             self._cancel_commands()
@@ -376,8 +379,8 @@ class Worker:
         """
         backoff = Backoff(self._spec.first_retry_s, self._spec.longest_retry_s)
         # A restart after errors waits too: a stage that fails at once must not spin.
-        if self.restarts and self._quit.wait(backoff.next_s()):
-            return False
+        if self.restarts and self._rest(backoff.next_s()):
+            return self.pipeline is not None
         while not self._quit.is_set():
             try:
                 pipeline = self._make(self._stages)
@@ -386,18 +389,32 @@ class Worker:
                 if isinstance(error.__cause__, (ConfigurationError, TypeError)):
                     raise
                 self._report(error)
-                while self._commands:
-                    self._run_command()
-                if self.pipeline is not None:  # a command has brought other stages
-                    return True
                 if self._policy == "latest":
                     self._drop_queued("restart")
-                if self._quit.wait(backoff.next_s()):
-                    return False
+                if self._rest(backoff.next_s()):
+                    return self.pipeline is not None
             else:
                 self.pipeline = pipeline
                 return True
         return False
+
+    def _rest(self, wait_s: float) -> bool:
+        """Wait between two starts and run commands meanwhile; say whether there is no next start.
+
+        That is when the camera is stopped, or a command has brought other stages.
+        """
+        deadline_s = time.monotonic() + wait_s
+        while not self._quit.is_set():
+            while self._commands:
+                self._run_command()
+            if self.pipeline is not None:
+                return True
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._called.wait(left_s)
+            self._called.clear()
+        return True
 
     def _make(self, stages: Sequence[Any]) -> Pipeline:
         return Pipeline(

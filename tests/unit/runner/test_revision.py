@@ -189,6 +189,21 @@ def test_a_stage_that_hangs_refuses_for_all_and_changes_nothing_later() -> None:
     asyncio.run(scenario())
 
 
+def test_a_camera_whose_stages_do_not_start_takes_others_at_once() -> None:
+    async def scenario() -> None:
+        results: list[Result] = []
+        spec = endless("door", Broken, first_retry_s=3600.0, longest_retry_s=3600.0)
+        async with running(spec, results=results) as runner:
+            door = runner.cameras["door"]
+            await until(lambda: door.ledger.snapshot().captured > 10, "frames")
+            with pytest.raises(StageError, match="waits for its stages to start"):
+                await door.call(lambda pipeline: pipeline)
+            await runner.revise([CameraPlan(replace(spec, stages=[add()]), "stages")])
+            await until(lambda: bool(values(results, "door")), "a frame went through")
+
+    asyncio.run(scenario())
+
+
 def test_a_paused_camera_is_closed_and_opened_again() -> None:
     async def scenario() -> None:
         source = ScriptedSource([Repeat(picture(), None)], live=True)
