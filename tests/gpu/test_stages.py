@@ -24,7 +24,9 @@ PICTURE: dict[str, tuple[int, float]] = {
     "flow": (12, 0.12),
 }
 # Share of the boxes of either side that the other must have, at an overlap of 0.7.
-BOXES = {"people": 0.95, "flow": 0.9}
+BOXES = {"people": 0.95, "flow": 0.8}
+# How far the flow's numbers may be apart: a share of the speed, degrees, a share of the picture.
+SPEED, TURN, SHARE = 0.15, 10.0, 0.05
 
 
 def _shares(one: Detections, two: Detections) -> float:
@@ -52,6 +54,16 @@ def _run(
     return shown, found, values
 
 
+def _flows_alike(expected: dict[str, Any], got: dict[str, Any]) -> None:
+    speed = expected["flow_speed"]
+    assert abs(got["flow_speed"] - speed) <= max(SPEED * speed, 3.0)
+    assert abs(got["flow_share"] - expected["flow_share"]) <= SHARE
+    directions = expected["flow_direction"], got["flow_direction"]
+    if None not in directions:
+        turn = abs(directions[0] - directions[1]) % 360
+        assert min(turn, 360 - turn) <= TURN
+
+
 @pytest.mark.parametrize(("name", "options"), EVERY, ids=lambda value: str(value))
 def test_cuda_agrees_with_the_cpu(name: str, options: dict[str, Any]) -> None:
     images = walkway(322, 241, 24, 2)
@@ -74,11 +86,10 @@ def test_cuda_agrees_with_the_cpu(name: str, options: dict[str, Any]) -> None:
         assert agreed >= bound, f"{agreed:.3f} of the boxes agree: {alike}"
     for expected, got in zip(on_cpu[2], on_cuda[2], strict=True):
         assert expected.keys() == got.keys()
-        for key, value in expected.items():
-            if isinstance(value, float) and name == "flow":
-                assert abs(value - (got[key] or 0.0)) <= max(0.1 * abs(value), 2.0), key
-            elif name != "flow":
-                assert value == got[key], key
+        if name == "flow":
+            _flows_alike(expected, got)
+        else:
+            assert expected == got
 
 
 @pytest.mark.parametrize(("name", "options"), EVERY, ids=lambda value: str(value))
