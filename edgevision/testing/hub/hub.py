@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -375,6 +376,10 @@ class HubModule:
         return self._hub._thread.call(
             lambda: self._hub._broker.patch_desired(self._identity, patch)
         )
+
+    def rotate_key(self) -> None:
+        """Sign with a new key from now on; the next connection with an old token is refused."""
+        self._identity.key = secrets.token_bytes(32)
 
     def call(self, name: str, payload: Any = None, timeout_s: float = 10.0) -> MethodResult:
         """Call a direct method; 404 when nobody listens, 504 without an answer in time.

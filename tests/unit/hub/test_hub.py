@@ -6,14 +6,12 @@ import json
 import math
 import os
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from edgevision.errors import ConfigurationError
 from edgevision.testing.hub import HUB_NAME, HubStandIn, MethodResult, TwinError
 from edgevision.testing.hub.faults import EndKind
 from edgevision.testing.hub.identity import Identity
@@ -102,6 +100,13 @@ def test_a_token_signed_with_another_key_is_refused(hub: HubStandIn) -> None:
 def test_an_expired_token_is_refused(hub: HubStandIn) -> None:
     hub.clock_offset_s = 200.0
     assert "has expired" in refusal(hub, hello(hub))[1]
+
+
+def test_a_token_of_before_the_key_was_rotated_is_refused(hub: HubStandIn) -> None:
+    old = hello(hub)
+    hub.module("door").rotate_key()
+    assert refusal(hub, old)[0] == 5
+    door(hub).__exit__()
 
 
 def test_another_version_of_the_protocol_is_refused(hub: HubStandIn) -> None:
@@ -266,6 +271,16 @@ def test_refusing_connections(hub: HubStandIn, code: int) -> None:
     door(hub).__exit__()
 
 
+def test_a_hub_that_does_not_answer_a_connect(hub: HubStandIn) -> None:
+    hub.faults.silent_connect = True
+    with StandInBroker(hub).client() as client:
+        client.send(hello(hub))
+        client.set_limit(0.2)
+        with pytest.raises(TimeoutError):
+            client.receive()
+    assert not any(event.kind in ("connected", "refused") for event in hub.events)
+
+
 def test_a_hub_that_is_paused_reads_nothing(hub: HubStandIn) -> None:
     with door(hub) as client:
         client.publish(EVENTS, b"1")
@@ -334,116 +349,17 @@ def test_a_hub_that_forgets_sessions(hub: HubStandIn) -> None:
     assert answer.body == b"\x00\x00"
 
 
-def test_the_hub_comes_back_at_its_address_with_sessions_and_twins(hub: HubStandIn) -> None:
-    hub.module("door").patch_desired({"a": 1})
-    host, port = hub.host, hub.port
-    for _ in range(20):
-        with door(hub) as client:
-            hub.go_down()
-            assert client.closed()
-            with pytest.raises(ConnectionRefusedError):
-                StandInBroker(hub).client()
-            hub.come_up()
-    assert (hub.host, hub.port) == (host, port)
-    client, answer = StandInBroker(hub).connect("door")
-    client.__exit__()
-    assert answer.body == b"\x01\x00"
-    assert hub.module("door").desired == {"a": 1, "$version": 2}
-    hub.restart(lose_sessions=True)
-    client, answer = StandInBroker(hub).connect("door")
-    client.__exit__()
-    assert answer.body == b"\x00\x00"
-
-
-def test_a_hub_that_is_stopped_and_started_again_has_its_twins(hub: HubStandIn) -> None:
-    hub.module("door").patch_desired({"a": 1})
-    environment = hub.environment(module="door")
-    hub.stop()
-    hub.stop()
-    hub.start()
-    again = hub.environment(module="door")
-    assert hub.module("door").desired["a"] == 1
-    assert again["IOTEDGE_GATEWAYHOSTNAME"] == environment["IOTEDGE_GATEWAYHOSTNAME"]
-    door(hub).__exit__()
-
-
-def test_hubs_run_side_by_side() -> None:
-    with HubStandIn() as first, HubStandIn() as second:
-        assert first.host != second.host
-        assert first.port == second.port == 8883
-        door(first).__exit__()
-        door(second).__exit__()
-        with pytest.raises(ConfigurationError, match="cannot listen"):
-            HubStandIn(host=first.host).start()
-
-
-def test_a_handshake_that_never_ends_does_not_hold_up_the_end() -> None:
-    with HubStandIn() as hub, socket.create_connection((hub.host, hub.port)) as silent:
-        hub.wait_for(lambda hub: hub._thread.call(lambda: len(hub._listener._handshakes)))
-        begun_s = time.monotonic()
-        hub.go_down()
-        assert time.monotonic() - begun_s < 5
-        silent.settimeout(5)
-        assert silent.recv(1) == b""
-
-
-def test_only_so_many_messages_are_kept() -> None:
-    with HubStandIn(max_messages=3, max_bytes=100) as hub, door(hub) as client:
-        for number in range(1, 6):
-            client.publish(EVENTS, b"%d" % number, packet_id=number)
-            client.expect(PUBACK)
-        assert [message.body for message in hub.messages] == [b"3", b"4", b"5"]
-        assert (hub.message_count, hub.forgotten) == (5, 2)
-        client.publish(EVENTS, b"x" * 99, packet_id=6)
-        client.expect(PUBACK)
-        assert [message.number for message in hub.messages] == [5, 6]
-
-
-def test_waiting_says_what_happened_instead(hub: HubStandIn) -> None:
-    door(hub).__exit__()
-    hub.wait_for(lambda hub: any(e.kind == "disconnected" for e in hub.events))
-    with pytest.raises(TimeoutError, match=r"0 messages; last events: connected\(.*disconnected"):
-        hub.wait_for_messages(1, timeout_s=0.05)
-
-
-def test_listeners_hear_of_everything(hub: HubStandIn) -> None:
-    heard: list[str] = []
-    all_there = threading.Event()
-
-    def listen(item: object) -> None:
-        heard.append(type(item).__name__ + getattr(item, "kind", ""))
-        if len(heard) == 2:
-            all_there.set()
-
-    hub.listen(listen)
+def test_qos_2_is_never_granted(hub: HubStandIn) -> None:
     with door(hub) as client:
-        client.publish(EVENTS, b"x")
-        assert all_there.wait(10)
-    assert heard[:2] == ["HubEventconnected", "HubMessage"]
+        assert client.subscribe("devices/edge-device/modules/door/inputs/#", qos=2) == [1]
+        hub.module("door").send_input("in", b"x")
+        assert client.expect(PUBLISH).qos == 1
 
 
-def test_a_call_from_the_hubs_own_thread_is_refused(hub: HubStandIn) -> None:
-    said: list[str] = []
-    done = threading.Event()
-
-    def listen(_: object) -> None:
-        try:
-            hub.pause()
-        except RuntimeError as error:
-            said.append(str(error))
-        done.set()
-
-    hub.listen(listen)
-    with door(hub):
-        assert done.wait(10)
-    assert "from its own thread" in said[0]
-
-
-def test_a_hub_that_does_not_run_says_so() -> None:
-    hub = HubStandIn()
-    with pytest.raises(RuntimeError, match="not running"):
-        hub.module("door").connected  # noqa: B018
-    with pytest.raises(RuntimeError, match="not running"):
-        hub.environment()
-    with pytest.raises(ValueError, match="no module id"):
-        hub.identities.register("edge-device", "a/b")
+def test_a_clean_session_is_gone_with_its_connection(hub: HubStandIn) -> None:
+    client, _ = StandInBroker(hub).connect("door", clean=True)
+    with client:
+        client.subscribe(TWIN)
+        assert hub.module("door").subscriptions == {TWIN}
+    hub.wait_for(lambda hub: any(event.kind == "disconnected" for event in hub.events))
+    assert not hub.module("door").subscriptions
