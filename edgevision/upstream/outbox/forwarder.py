@@ -106,7 +106,7 @@ class Forwarder:
         self._tasks: set[asyncio.Task[None]] = set()
         self._alone = False
         self._open = self._opening = False
-        self._shut_s = 0.0
+        self._failing_since_s = 0.0
         self._closed_until_s = 0.0
         self._part_due = False
         self._taking = False
@@ -244,8 +244,6 @@ class Forwarder:
             self._closed_until_s = asyncio.get_running_loop().time() + self._backoff.next_s()
             self._complain("offline", str(error))
         else:
-            away_s = asyncio.get_running_loop().time() - self._shut_s
-            self._part_due = bool(self._shut_s) and away_s > _OUTAGE_S and self._backlog()
             self._open = True
         finally:
             self._opening = False
@@ -384,6 +382,10 @@ class Forwarder:
         self._settle(stream)
 
     def _pass(self, stream: Stream, flight: Flight) -> None:
+        if self._failing_since_s:
+            away_s = asyncio.get_running_loop().time() - self._failing_since_s
+            self._failing_since_s = 0.0
+            self._part_due = away_s > _OUTAGE_S and self._backlog()
         self._acknowledged += 1
         self._backoff.reset()
         self._detail = ""
@@ -481,10 +483,10 @@ class Forwarder:
     def _shut(self, fault: TransportFault, text: str) -> None:
         """Send nothing more until the back-off is over and the connection is ready."""
         self._complain("fault", f"{fault}: {text}")
+        now_s = asyncio.get_running_loop().time()
+        self._failing_since_s = self._failing_since_s or now_s
         if self._open:
-            now_s = asyncio.get_running_loop().time()
             self._open = False
-            self._shut_s = now_s
             self._closed_until_s = now_s + self._backoff.next_s()
 
     def _complain(self, kind: str, text: str) -> None:

@@ -257,7 +257,30 @@ async def test_a_camera_that_waits_holds_no_other_up(path: Path) -> None:
             assert await forwarder.drain(20)
 
 
-async def test_after_an_outage_new_messages_go_beside_the_backlog(path: Path) -> None:
+async def test_after_an_outage_in_between_new_messages_go_beside_the_backlog(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgevision.upstream.outbox.forwarder._OUTAGE_S", 0.05)
+    hub = MemoryHub(delay_s=0.001)
+    async with started(path) as outbox, forwarding(outbox, hub, live_first=True) as (forwarder, _):
+        await outbox.put_all(messages(range(5)))
+        await hub.until(lambda: len(hub.packets) == 5)
+        hub.cut()
+        await outbox.put_all(messages(range(5, 400)))
+        await until(lambda: forwarder.statistics().detail != "")
+        await asyncio.sleep(0.1)  # the outage's length is what this is about
+        hub.restore()
+        await hub.until(lambda: len(hub.packets) > 30)
+        await outbox.put_all(messages(range(1000, 1010)))
+        await hub.until(lambda: 1009 in numbers(hub))
+        assert len(numbers(hub)) < 200
+        assert await forwarder.drain(20)
+    found = numbers(hub)
+    assert last([number for number in found if number < 1000]) == list(range(400))
+    assert [number for number in found if number >= 1000] == list(range(1000, 1010))
+
+
+async def test_new_messages_go_beside_the_backlog_of_the_start(path: Path) -> None:
     hub = MemoryHub(delay_s=0.001)
     async with started(path) as outbox:
         await outbox.put_all(messages(range(400)))

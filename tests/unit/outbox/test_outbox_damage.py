@@ -92,6 +92,17 @@ def broken_middle(path: Path) -> None:
     overwrite(path, middle, b"\xff" * PAGE)
 
 
+def broken_index(path: Path) -> None:
+    """Overwrite a leaf of the index of ids, which the messages themselves are not in."""
+    data = path.read_bytes()
+    leaves = [
+        offset
+        for offset in range(PAGE, len(data), PAGE)
+        if data[offset] == 0x0A and b"vision:door:run:" in data[offset : offset + PAGE]
+    ]
+    overwrite(path, leaves[len(leaves) // 2] + 8, b"\xff" * (PAGE - 8))
+
+
 @pytest.mark.parametrize(
     ("damage", "least"),
     [
@@ -102,6 +113,7 @@ def broken_middle(path: Path) -> None:
         (newer_version, COUNT),
         (cut_off, COUNT // 4),
         (broken_middle, COUNT * 3 // 4),
+        (broken_index, COUNT),
     ],
 )
 async def test_a_damaged_file_is_set_aside_and_salvaged(
