@@ -21,7 +21,8 @@ __all__ = ["CopyMeter", "downloaded", "uploaded"]
 class CopyMeter:
     """Counts the copies of one pipeline's frames.
 
-    What the camera's capture uploads belongs to no stage and is not counted here.
+    What the camera's capture uploads and what the preview downloads belongs to no stage, and is not
+    counted here.
 
     Args:
         max_copies: copies that the stages may make of one frame, both directions together; None
@@ -62,14 +63,15 @@ class CopyMeter:
             self.stage.downloads += 1
 
     def _count(self, what: str, nbytes: int) -> None:
+        if self.stage is None:
+            return  # the preview looks at a frame after its stages
         self.frame_copies += 1
         if self._max_copies is not None and self.frame_copies > self._max_copies:
             raise ConfigurationError(
                 f"{what} the device of {nbytes} bytes is copy {self.frame_copies} of this frame, "
                 f"and max_copies is {self._max_copies}"
             )
-        if self.stage is not None:
-            self.stage.copied_bytes += nbytes
+        self.stage.copied_bytes += nbytes
 
 
 def uploaded(nbytes: int) -> None:

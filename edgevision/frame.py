@@ -195,6 +195,15 @@ class Frame:
         return width, height
 
     @property
+    def channels(self) -> int:
+        """1 for a gray picture and 3 for BGR, on either side."""
+        if self._image is not None:
+            return 1 if self._image.ndim == 2 else 3
+        if self._gpu is None:
+            raise self._released()
+        return int(self._gpu.channels())
+
+    @property
     def pending(self) -> bool:
         """True while something that was left to `fetch` is not done."""
         return bool(self._pending)

@@ -29,7 +29,7 @@ class {class_name}(Stage):
 
     def process(self, frame: Frame) -> None:
         gray = frame.image
-        if gray.ndim == 3:
+        if frame.channels == 3:
             gray = cv.cvtColor(gray, cv2.COLOR_BGR2GRAY)
         _, mask = cv.threshold(gray, self.threshold, 255, cv2.THRESH_BINARY)
         found = frame.detect_blobs(mask, min_area=self.min_area, label="bright")

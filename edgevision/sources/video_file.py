@@ -138,6 +138,12 @@ class VideoFileSource(CaptureSource):
                     f"{self._path}: the file is cut off: at least {missing} bytes are missing, "
                     "and the index that is needed to read the rest with them"
                 )
+            if not ffmpeg.has_backend("FFMPEG"):
+                raise ConfigurationError(
+                    f"{self._path}: this OpenCV ({cv2.__version__}) is built without FFmpeg, and "
+                    "nothing else in it reads the file; the wheels on PyPI and edgevision's images "
+                    "have it, and nvdec: does without on a card"
+                )
             raise ConfigurationError(f"{self._path}: there is no video in it that FFmpeg can read")
         self._turn = _TURNS.get(round(capture.get(cv2.CAP_PROP_ORIENTATION_META)))
         if self._turn is not None:

@@ -352,3 +352,13 @@ def test_on_the_cpu_a_fetch_is_used_at_once() -> None:
     frame.fetch(frame.image, used.append)
     assert used[0] is frame.image
     assert frame.host is frame.image
+
+
+def test_the_preview_may_look_at_a_frame_whose_stages_may_copy_nothing(lane: Lane) -> None:
+    frame = _frame()
+    stage = _stage("Touches", lambda _, frame: frame.image)
+    with Pipeline([stage], lane=lane, max_copies=0) as pipeline:
+        pipeline.process(frame)
+        assert (frame.host == 7).all()
+        assert (frame.channels, frame.size_wh) == (3, (8, 6))
+    assert _copies(pipeline) == [(0, 0, 0)]
