@@ -1,7 +1,7 @@
 """Images built and looked into by buildah, without a registry, a daemon or a network of its own.
 
-The base is Debian of this machine's mirror, made once and kept in ``out/images``. Certificates of
-this machine are put into it, so that pip reaches the index that this machine is set up for.
+The base is Debian of this machine's mirror, made once and kept in the user's cache: inside of the
+checkout, setuptools would walk through every file of every image. Certificates of this machine are put into it, so that pip reaches the index that this machine is set up for.
 """
 
 from __future__ import annotations
@@ -50,6 +50,12 @@ class Builder:
         storage = folder / "storage.conf"
         storage.write_text(_STORAGE.format(driver="overlay", folder=folder))
         return cls(folder, {**os.environ, "CONTAINERS_STORAGE_CONF": str(storage)})
+
+    @staticmethod
+    def default_folder() -> Path:
+        """Return where images are kept between runs."""
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache) / "edgevision" / "test-images"
 
     def run(self, *words: str, timeout_s: float = 1800) -> str:
         """Run buildah and return what it prints.

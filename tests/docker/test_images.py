@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.images, pytest.mark.needs("buildah"), pytest.mark.time
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = "32.7.6-20241104234540"
-PIPELINE = "cameras: {door: 'synthetic:'}\nstages: [motion]\nweb: false\n"
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -96,7 +95,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     standin.bsp(files, nano.bsp.name)
     packages = standin.cuda_packages("10-0", nano.release.cuda.home.value)
     standin.cuda_archive(files, archive.value.name, packages)
-    builder = Builder.make(ROOT / "out" / "images")
+    builder = Builder.make(Builder.default_folder())
     handler = partial(_Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -217,9 +216,7 @@ def test_opencv_and_a_module_on_top(
     devel = world.above(plan, "cuda-devel", tarball)
     image = world.above(plan, "opencv", tarball_cuda, DEVEL_IMAGE=devel, **changes)
     _look(world, image, "opencv", plan.platform)
-    (tmp_path / "module").mkdir()
-    (tmp_path / "module" / "pipeline.yaml").write_text(PIPELINE)
     own_wheel(tmp_path / "wheels")
-    plan = _plan("nano-r32.1", module=tmp_path / "module", wheels=tmp_path / "wheels")
+    plan = _plan("nano-r32.1", module=ROOT / "module", wheels=tmp_path / "wheels")
     module = world.above(plan, "module", image)
     _look(world, module, "module", plan.platform)
