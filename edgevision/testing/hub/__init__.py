@@ -15,7 +15,8 @@ Needs the extra ``testing``.
 from __future__ import annotations
 
 from edgevision.testing.hub.faults import EndKind, Faults
-from edgevision.testing.hub.hub import DEVICE, HubModule, HubStandIn
+from edgevision.testing.hub.hub import DEVICE, HubStandIn
+from edgevision.testing.hub.hub_module import HubModule
 from edgevision.testing.hub.identity import HUB_NAME, Identities, Identity
 from edgevision.testing.hub.message import HubEvent, HubMessage, MethodResult
 from edgevision.testing.hub.route import RouteError

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from edgevision.testing.hub.authority import Authority
-from edgevision.testing.hub.broker import MAX_METHOD_BYTES, Broker
+from edgevision.testing.hub.broker import Broker
 from edgevision.testing.hub.faults import EndKind, Faults
-from edgevision.testing.hub.identity import Identities, Identity
+from edgevision.testing.hub.hub_module import HubModule
+from edgevision.testing.hub.identity import Identities
 from edgevision.testing.hub.listener import Listener, bind
 from edgevision.testing.hub.loop_thread import LoopThread
-from edgevision.testing.hub.message import HubEvent, HubMessage, MethodResult
+from edgevision.testing.hub.message import HubEvent, HubMessage
 from edgevision.testing.hub.record import Record
 from edgevision.testing.hub.route import parse_routes
-from edgevision.testing.hub.twin import StoredTwin
 from edgevision.testing.hub.workload import WorkloadStandIn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["ALL_UPSTREAM", "DEVICE", "MQTT_PORT", "HubModule", "HubStandIn"]
+__all__ = ["ALL_UPSTREAM", "DEVICE", "MQTT_PORT", "HubStandIn"]
 
 DEVICE = "edge-device"
 """The device on which modules are, unless told otherwise."""
@@ -93,8 +91,7 @@ class HubStandIn:
         self._record = Record(max_messages, max_bytes)
         self._thread = LoopThread("hub stand-in")
         self._stack = contextlib.ExitStack()
-        self._broker_: Broker | None = None
-        self._listener_: Listener | None = None
+        self._inside: tuple[Broker, Listener] | None = None
 
     # Life
 
@@ -113,10 +110,10 @@ class HubStandIn:
             loop = self._thread.loop
             broker = Broker(loop, self.identities, self._record, self.faults, self.now_s)
             broker.routes = self._routes
-            if self._broker_ is not None:
-                broker.twins.update(self._broker_.twins)
+            if self._inside is not None:  # it was started before
+                broker.twins.update(self._broker.twins)
             listener = Listener(broker, context)
-            self._broker_, self._listener_ = broker, listener
+            self._inside = broker, listener
             self._thread.call(lambda: listener.listen(listening))
             stack.callback(lambda: self._thread.run(listener.close("tls")))
             ticking = asyncio.run_coroutine_threadsafe(self._tick(broker), loop)
@@ -154,7 +151,8 @@ class HubStandIn:
 
     def module(self, module: str = "edgevision", device: str = "") -> HubModule:
         """Return a module as the cloud sees it; it is made known if it is not yet."""
-        return HubModule(self, self.identities.register(device or self.device, module))
+        identity = self.identities.register(device or self.device, module)
+        return HubModule(identity, self._thread, lambda: self._broker)
 
     # What came
 
@@ -224,8 +222,8 @@ class HubStandIn:
             RouteError: one makes no sense, or is beyond the stand-in; the old ones stay.
         """
         self._routes = parse_routes(routes)
-        if self._broker_ is not None:
-            self._broker_.routes = self._routes
+        if self._inside is not None:
+            self._broker.routes = self._routes
 
     # Faults that are an act
 
@@ -286,15 +284,16 @@ class HubStandIn:
 
     @property
     def _broker(self) -> Broker:
-        if self._broker_ is None:
-            raise RuntimeError("the hub stand-in is not running: use it in a with block")
-        return self._broker_
+        return self._parts()[0]
 
     @property
     def _listener(self) -> Listener:
-        if self._listener_ is None:
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[Broker, Listener]:
+        if self._inside is None:
             raise RuntimeError("the hub stand-in is not running: use it in a with block")
-        return self._listener_
+        return self._inside
 
     async def _tick(self, broker: Broker) -> None:
         while True:
@@ -319,111 +318,3 @@ class HubStandIn:
             for e in self.events[-8:]
         )
         return f"{self.message_count} messages; last events: {last or 'none'}"
-
-
-class HubModule:
-    """A module as the cloud sees it.
-
-    Args:
-        hub: where it is.
-        identity: who it is.
-    """
-
-    def __init__(self, hub: HubStandIn, identity: Identity) -> None:
-        self._hub = hub
-        self._identity = identity
-        self.name = identity.module
-        self.device = identity.device
-
-    @property
-    def connected(self) -> bool:
-        """True while the module has a connection."""
-
-        def look() -> bool:
-            session = self._hub._broker.session(self._identity.client_id)
-            return session is not None and session.wire is not None
-
-        return self._hub._thread.call(look)
-
-    @property
-    def subscriptions(self) -> frozenset[str]:
-        """The topic filters that the module has subscribed to."""
-
-        def look() -> frozenset[str]:
-            session = self._hub._broker.session(self._identity.client_id)
-            return frozenset() if session is None else frozenset(session.subscriptions)
-
-        return self._hub._thread.call(look)
-
-    @property
-    def desired(self) -> dict[str, Any]:
-        """The desired properties, with ``$version``."""
-        twin = self._twin
-        return {**twin.desired, "$version": twin.desired_version}
-
-    @property
-    def reported(self) -> dict[str, Any]:
-        """The reported properties, with ``$version``."""
-        twin = self._twin
-        return {**twin.reported, "$version": twin.reported_version}
-
-    def patch_desired(self, patch: Mapping[str, Any]) -> int:
-        """Merge a patch into the desired properties and return their version; None deletes.
-
-        Raises:
-            TwinError: IoT Hub would refuse it.
-        """
-        return self._hub._thread.call(
-            lambda: self._hub._broker.patch_desired(self._identity, patch)
-        )
-
-    def rotate_key(self) -> None:
-        """Sign with a new key from now on; the next connection with an old token is refused."""
-        self._identity.key = secrets.token_bytes(32)
-
-    def call(self, name: str, payload: Any = None, timeout_s: float = 10.0) -> MethodResult:
-        """Call a direct method; 404 when nobody listens, 504 without an answer in time.
-
-        Args:
-            name: of the method.
-            payload: anything that JSON can say.
-            timeout_s: how long the module has.
-
-        Raises:
-            ValueError: the payload is longer than IoT Hub takes, or no JSON.
-        """
-        body = json.dumps(payload).encode()
-        if len(body) > MAX_METHOD_BYTES:
-            raise ValueError(f"a payload of {len(body)} bytes; IoT Hub takes {MAX_METHOD_BYTES}")
-        return self.call_raw(name, body, timeout_s)
-
-    def call_raw(self, name: str, body: bytes, timeout_s: float = 10.0) -> MethodResult:
-        """Call a direct method with bytes that need not be JSON."""
-        calling = self._hub._broker.call_method(self._identity, name, body, timeout_s)
-        return self._hub._thread.run(calling, timeout_s + 5.0)
-
-    def send_input(
-        self,
-        name: str,
-        body: bytes | Mapping[str, Any] | Sequence[Any],
-        properties: Mapping[str, str] | None = None,
-    ) -> None:
-        """Send a message to an input; it waits if the module is away.
-
-        Args:
-            name: of the input.
-            body: bytes as they are, or what JSON can say.
-            properties: application properties, and system properties such as ``$.mid``.
-        """
-        given = dict(properties or {})
-        if not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-            given = {"$.ct": "application/json", "$.ce": "utf-8", **given}
-        data = body
-        self._hub._thread.call(
-            lambda: self._hub._broker.send_input(self._identity, name, data, given)
-        )
-
-    @property
-    def _twin(self) -> StoredTwin:
-        return self._hub._broker.twin(self._identity.client_id)

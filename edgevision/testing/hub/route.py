@@ -56,7 +56,7 @@ _ORDER: Mapping[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-# A function that cannot do with its arguments raises, and is undefined then.
+# One that cannot do with its arguments, such as with undefined ones, raises and is undefined then.
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "*": operator.mul,
     "+": operator.add,
@@ -207,8 +207,6 @@ def _called(call: Call, message: HubMessage) -> Any:
     arguments = [_value(argument, message) for argument in call.arguments]
     if call.function == "is_defined":
         return arguments[0] is not _UNDEFINED
-    if any(argument is _UNDEFINED for argument in arguments):
-        return _UNDEFINED
     try:
         return _FUNCTIONS[call.function](*arguments)
     except (TypeError, ValueError, ArithmeticError):

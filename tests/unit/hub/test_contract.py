@@ -214,6 +214,8 @@ def test_a_client_that_begins_wrongly_is_cut_off(broker: Broker, what: str, data
     ("what", "data"),
     [
         ("a wildcard in a topic", packet(0x32, text("devices/#") + b"\x00\x01")),
+        ("QoS 1 without a packet id", packet(0x32, text("devices/x") + b"\x00\x00")),
+        ("a NUL in a topic", packet(0x30, text("devices/\0"))),
         ("QoS 3", packet(0x36, text("devices/x") + b"\x00\x01")),
         ("a packet shorter than its fields", packet(0x32, b"\x00\xff" + b"devices")),
         ("a topic that is not UTF-8", packet(0x30, text(b"\xff\xfe"))),

@@ -49,6 +49,7 @@ def takes(where: str, message: HubMessage = MESSAGE) -> bool:
         "$body.count * 2 - 1 = 5 AND -$body.count < abs(-1) / 2",
         "starts_with(camera, 'do') AND contains(camera, 'oo') AND length(upper(camera)) = 4",
         "camera || level = 'door7'",
+        "NOT is_string(zone) AND NOT is_null(zone)",
         "is_string(camera) AND is_number($body.count) AND is_null($body.none)",
     ],
 )
@@ -72,6 +73,8 @@ def test_a_condition_that_holds(where: str) -> None:
         "as_number(camera) > 1",
         "$userId = 'me'",
         "$body.ok > false",
+        "length(zone) < 100",
+        "NOT contains(zone, 'x')",
         "$body.count / 0 > 1",
         "camera || $body.count = 'door3'",
     ],
