@@ -123,10 +123,27 @@ class ClientThread:
         Raises:
             asyncio.TimeoutError: it took longer than ``timeout_s``; what it began may still
                 come about.
-            RuntimeError: the thread has ended.
+            ConnectionAbortedError: the thread has ended, before or meanwhile.
         """
-        future = asyncio.run_coroutine_threadsafe(_begin(work), self._loop)
-        return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
+        begun = _begin(work)
+        try:
+            future = asyncio.run_coroutine_threadsafe(begun, self._loop)
+        except RuntimeError as error:
+            begun.close()
+            raise ConnectionAbortedError("the client has ended") from error
+        result = asyncio.wrap_future(future)
+        try:
+            await asyncio.wait([result], timeout=timeout_s)
+        finally:
+            # Of a caller that was cancelled, or lost patience; no more than a look otherwise.
+            finished = result.done()
+            future.cancel()
+        if not finished:
+            raise asyncio.TimeoutError
+        if result.cancelled():
+            # By the end of the thread. As a cancellation it would end the caller's task.
+            raise ConnectionAbortedError("the client was closed meanwhile")
+        return result.result()
 
     def stop(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run ``work()``, however long it takes, and end the thread then; returns at once."""

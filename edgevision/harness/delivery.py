@@ -57,10 +57,17 @@ class Delivery:
             self._deliver(call)
 
     def end(self) -> None:
-        """Deliver nothing any more, and give up methods that are being answered."""
+        """Deliver nothing any more.
+
+        Handlers of methods go on to their end, or they would be left with half of their work done;
+        there is nobody to answer to.
+        """
         self._ended = True
-        for task in list(self._answering):
-            task.cancel()
+
+    async def answered(self, timeout_s: float) -> None:
+        """Wait until no method is being answered, or ``timeout_s``."""
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=timeout_s)
 
     def connection(self, connected: bool) -> None:
         """Say that the connection came or went."""

@@ -335,6 +335,9 @@ class EdgeTransport(Transport):
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 30.0)
                 continue
+            if self._delivery is not None:
+                # Nobody else can answer the methods that are being worked at.
+                await self._delivery.answered(settings.method_timeout_s)
             if self._reason is not None and not self._reason.done():
                 self._reason.set_result("token: a new one is ready")
             return

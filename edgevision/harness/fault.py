@@ -22,6 +22,7 @@ _FAULTS: tuple[tuple[type[BaseException], TransportFault], ...] = (
     (sdk.OperationCancelled, "uncertain"),
     (sdk.OperationTimeout, "uncertain"),
     (asyncio.TimeoutError, "uncertain"),
+    (ConnectionAbortedError, "uncertain"),  # our own: the client was closed
     (ValueError, "refused"),
     (TypeError, "refused"),
 )

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -144,6 +144,7 @@ class Supervisor:
         self._probe_now = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._users = 0
         self._in_flight = 0
         self._state: _State = "connecting"
         self._since_s = time.time()
@@ -175,19 +176,17 @@ class Supervisor:
         Raises:
             TransportError: see `Transport.send`; also ``offline`` once stopped.
         """
-        transport = await self._ready()
-        self._in_flight += 1
-        self._idle.clear()
-        try:
-            await transport.send(packet)
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
+        async with self._in_use() as transport:
+            self._in_flight += 1
+            try:
+                await transport.send(packet)
+            finally:
+                self._in_flight -= 1
 
     async def twin(self) -> Twin:
         """Wait for a connection and return the whole twin; raises as `Transport.twin`."""
-        return await self._asked(await self._ready())
+        async with self._in_use() as transport:
+            return await self._asked(transport)
 
     async def report(self, patch: Mapping[str, Any]) -> None:
         """Wait for a connection and merge ``patch`` into the reported properties.
@@ -195,13 +194,13 @@ class Supervisor:
         Raises:
             TransportError: see `Transport.report`.
         """
-        transport = await self._ready()
-        try:
-            await transport.report(patch)
-        except TransportError as error:
-            if error.fault == "uncertain":
-                self._probe_now.set()
-            raise
+        async with self._in_use() as transport:
+            try:
+                await transport.report(patch)
+            except TransportError as error:
+                if error.fault == "uncertain":
+                    self._probe_now.set()
+                raise
 
     def wire_size(self, packet: Packet) -> int:
         """See `Transport.wire_size`."""
@@ -223,6 +222,19 @@ class Supervisor:
             last_error=self._last_error,
             in_flight=self._in_flight,
         )
+
+    @contextlib.asynccontextmanager
+    async def _in_use(self) -> AsyncIterator[Transport]:
+        """Wait for a connection and give the transport, which stays while it is in use."""
+        transport = await self._ready()
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield transport
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle.set()
 
     async def _ready(self) -> Transport:
         while True:

@@ -12,7 +12,14 @@ from edgevision.harness.edge import EdgeConnector, EdgeSettings, EdgeTransport
 from edgevision.harness.environment import EdgeEnvironment
 from edgevision.harness.hub_check import is_reachable
 from edgevision.harness.supervisor import Supervisor, SupervisorSettings
-from edgevision.harness.transport import InputMessage, MethodAnswer, MethodCall, Packet, Twin
+from edgevision.harness.transport import (
+    InputMessage,
+    MethodAnswer,
+    MethodCall,
+    Packet,
+    TransportError,
+    Twin,
+)
 from edgevision.testing.hub import HubStandIn
 
 _T = TypeVar("_T")
@@ -156,3 +163,21 @@ async def supervised(
         await supervisor.stop()
         async with limit():
             await running
+
+
+async def deliver(supervisor: Supervisor, message: Packet) -> int:
+    """Send until it is acknowledged, with the same id; return how many attempts failed."""
+    failed = 0
+    while True:
+        try:
+            await supervisor.send(message)
+        except TransportError as error:
+            if not error.retryable:
+                raise
+            failed += 1
+        else:
+            return failed
+
+
+def ids(hub: HubStandIn) -> set[str]:
+    return {message.id for message in hub.messages}

@@ -9,8 +9,6 @@ import asyncio
 import math
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -19,37 +17,19 @@ from typing import Any
 import pytest
 
 from edgevision.harness.edge import EdgeTransport
-from edgevision.harness.supervisor import Supervisor
 from edgevision.harness.transport import Packet, TransportError
 from edgevision.testing.hub import HubStandIn
 from tests.unit.harness.edge_bed import (
-    QUICK,
     QUICK_SUPERVISOR,
     Recorder,
+    deliver,
+    ids,
     limit,
     off_loop,
     opened,
     packet,
     supervised,
 )
-
-
-async def deliver(supervisor: Supervisor, message: Packet) -> int:
-    """Send until it is acknowledged, with the same id; return how many attempts failed."""
-    failed = 0
-    while True:
-        try:
-            await supervisor.send(message)
-        except TransportError as error:
-            if not error.retryable:
-                raise
-            failed += 1
-        else:
-            return failed
-
-
-def ids(hub: HubStandIn) -> set[str]:
-    return {message.id for message in hub.messages}
 
 
 def paho_of(transport: EdgeTransport) -> Any:
@@ -379,162 +359,3 @@ async def test_a_message_that_the_hub_cannot_bear_does_not_make_a_storm() -> Non
                 await deliver(supervisor, packet(1))
         assert made <= 8
         assert ids(hub) == {"m1"}
-
-
-# 6 Tokens
-
-
-async def test_tokens_are_renewed_in_time_without_loss_or_repetition() -> None:
-    recorder = Recorder()
-    brief = replace(QUICK, token_life_s=4.0, renew_before_s=2.5)
-    with HubStandIn() as hub:
-        async with supervised(hub, recorder, brief) as supervisor, limit():
-            number = 0
-            while supervisor.status().lost.get("token", 0) < 2:
-                number += 1
-                await supervisor.send(packet(number))
-            assert set(supervisor.status().lost) == {"token"}
-        assert [message.id for message in hub.messages] == [f"m{n}" for n in range(1, number + 1)]
-        assert not [event for event in hub.events if event.kind == "refused"]
-
-
-async def test_a_failure_to_sign_is_not_the_end_of_renewal(caplog) -> None:
-    """The SDK tries once; after one failure the token runs out and the module is off."""
-    recorder = Recorder()
-    brief = replace(QUICK, token_life_s=5.0, renew_before_s=3.5)
-    with HubStandIn() as hub:
-        async with supervised(hub, recorder, brief) as supervisor, limit():
-            await deliver(supervisor, packet(1))
-            hub.workload.sign_status = 500
-            while "cannot be renewed" not in caplog.text:
-                await supervisor.send(packet(2))
-                await asyncio.sleep(0.01)
-            hub.workload.sign_status = 200
-            await recorder.until(lambda: len(recorder.twins) == 2)
-            assert supervisor.status().lost == {"token": 1}
-
-
-async def test_a_slow_signature_does_not_hold_up_messages() -> None:
-    """In the SDK it does, for as long as it takes: there is no limit, and one thread for all."""
-    recorder = Recorder()
-    brief = replace(QUICK, token_life_s=6.0, renew_before_s=3.5)
-    with HubStandIn() as hub:
-        async with supervised(hub, recorder, brief) as supervisor, limit():
-            await deliver(supervisor, packet(1))
-            hub.workload.sign_delay_s = 1.0
-            longest_s = 0.0
-            while not supervisor.status().lost:
-                began_s = time.monotonic()
-                await supervisor.send(packet(2))
-                longest_s = max(longest_s, time.monotonic() - began_s)
-            assert longest_s < 0.9
-            assert supervisor.status().lost == {"token": 1}
-
-
-async def test_a_token_that_runs_out_is_replaced_once_it_can_be() -> None:
-    recorder = Recorder()
-    brief = replace(QUICK, token_life_s=3.0, renew_before_s=1.5)
-    with HubStandIn() as hub:
-        async with supervised(hub, recorder, brief) as supervisor:
-            async with limit():
-                await deliver(supervisor, packet(1))
-            hub.workload.sign_status = 503
-            await recorder.until(lambda: False in recorder.connection)
-            await off_loop(hub.wait_for, lambda _: supervisor.status().failures)
-            assert "503" in supervisor.status().last_error
-            hub.workload.sign_status = 200
-            async with limit():
-                await deliver(supervisor, packet(2))
-        assert supervisor.status().failures.keys() == {"offline"}
-
-
-async def test_a_token_that_the_hub_no_longer_takes_is_not_shown_again() -> None:
-    """A token lasts an hour, and the module would be off for as long."""
-    recorder = Recorder()
-    with HubStandIn() as hub:
-        async with supervised(hub, recorder) as supervisor, limit():
-            await deliver(supervisor, packet(1))
-            identity = hub.identities.find("edge-device/edgevision")
-            assert identity is not None
-            identity.key = bytes(32)
-            await off_loop(hub.restart)
-            await deliver(supervisor, packet(2))
-            assert supervisor.status().failures["unauthorized"] == 1
-
-
-# 7 Calls that would never return
-
-
-async def test_a_hub_that_does_not_answer_for_the_twin_does_not_hang_the_opening() -> None:
-    with HubStandIn() as hub:
-        hub.faults.twin = "silent"
-        with pytest.raises(TransportError, match="module twin: no answer in time"):
-            async with limit(), opened(hub):
-                raise AssertionError
-
-
-async def test_a_hub_that_does_not_answer_a_connect_does_not_hang_the_next_client() -> None:
-    """The SDK waits 60 s for the answer, and its shutdown for the end of that wait."""
-    with HubStandIn() as hub:
-        hub.faults.silent_connect = True
-        hasty = replace(QUICK, open_timeout_s=1.0)
-        with pytest.raises(TransportError, match="no answer in time"):
-            async with limit(), opened(hub, hasty):
-                raise AssertionError
-        hub.faults.silent_connect = False
-        async with limit(5), opened(hub) as transport:
-            await transport.send(packet(1))
-
-
-async def test_many_clients_leave_no_threads_behind() -> None:
-    with HubStandIn() as hub:
-        async with opened(hub) as transport:
-            await transport.send(packet(0))
-        before = set(threading.enumerate())
-        for number in range(1, 11):
-            async with opened(hub) as transport:
-                await transport.send(packet(number))
-                if number % 2:
-                    await off_loop(hub.end_connections)
-                    await transport.lost()
-        left = {t for t in threading.enumerate() if t not in before and t.is_alive()}
-    assert len(left) <= 1, left  # the loop's own executor grows by one
-
-
-_HANGING = """
-import asyncio, sys, threading
-from dataclasses import replace
-
-from azure.iot.device.common.pipeline import pipeline_thread
-
-from edgevision.harness.transport import TransportError
-from edgevision.testing.hub import HubStandIn
-from tests.unit.harness.edge_bed import QUICK, opened, packet
-
-
-async def main(hub):
-    async with opened(hub) as transport:
-        await transport.send(packet(1))
-    # The one thread that all clients share.
-    pipeline_thread._executors["pipeline"].submit(threading.Event().wait)
-    try:
-        async with opened(hub, replace(QUICK, open_timeout_s=0.5)):
-            print("opened")
-    except TransportError as error:
-        print(error.fault)
-
-
-with HubStandIn() as hub:
-    asyncio.run(main(hub))
-print("ending", flush=True)
-sys.exit(3)
-"""
-
-
-def test_a_process_ends_although_the_sdk_hangs_in_it() -> None:
-    """Otherwise a module that has given up would stay, and edgeAgent would not start it anew."""
-    done = subprocess.run(
-        [sys.executable, "-c", _HANGING], capture_output=True, text=True, timeout=30
-    )
-    assert done.stdout.split() == ["uncertain", "ending"], done.stderr
-    assert done.returncode == 3
