@@ -332,14 +332,17 @@ def test_the_rest_of_a_frame_runs_on_its_own_cameras_thread() -> None:
 
 
 def test_what_a_failed_batch_left_to_do_is_forgotten() -> None:
+    done: list[str] = []
+
     class Forgets(Refuses):
         def process_batch(self, frames: Sequence[Frame]) -> None:
             if len(frames) > 1:
                 for one in frames:
-                    self.finish(one, partial(one.values.update, rest=True))
+                    self.finish(one, partial(done.append, one.camera))
                     self.drop(one, "together")
                 raise OSError("together they fail")
 
     with cameras({"a": Forgets, "b": Forgets}) as two:
         sent = [two.send("a"), two.send("b")]
         assert [one.result(TIMEOUT_S).values for one in sent] == [{}, {}]
+        assert done == []
