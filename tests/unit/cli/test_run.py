@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from edgevision.cli.run import RunRequest
+from edgevision.errors import ConfigurationError
 from edgevision.upstream.message import json_schema
 from tests.unit.cli.command import Running, command, environment, on_terminal, run
 
@@ -280,3 +282,23 @@ def test_the_demo_with_several_cameras() -> None:
     assert done.code == 0
     for camera in ("walkway", "station", "market"):
         assert summary(done.logs, camera)["captured"] >= 1
+
+
+def test_the_device_of_the_command_line_is_every_cameras(tmp_path: Path) -> None:
+    text = (
+        'device: cuda\ncameras:\n  a: {source: "synthetic:", device: "cuda:3"}\n  b: "synthetic:"\n'
+    )
+    (tmp_path / "pipeline.yaml").write_text(text)
+
+    def devices(device: str | None) -> list[str]:
+        request = RunRequest(tmp_path / "pipeline.yaml", [], [], [], device=device)
+        specs = request.read().camera_specs()
+        assert [spec.source().uri[:10] for spec in specs] == ["synthetic:"] * 2
+        return [spec.device for spec in specs]
+
+    assert devices(None) == ["cuda:3", "cuda"]
+    assert devices("cpu") == ["cpu", "cpu"]
+    with pytest.raises(
+        ConfigurationError, match="a device is auto, cpu, cuda or cuda:N, got 'gpu'"
+    ):
+        devices("gpu")

@@ -454,3 +454,19 @@ def test_nothing_large_is_loaded_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_where_pictures_are_processed_is_for_all_cameras_or_for_one(folder: Path) -> None:
+    text = """
+    device: cpu
+    cameras:
+      door: {source: "synthetic:", device: "cuda:1", max_copies: 2}
+      yard: "synthetic:"
+    """
+    door, yard = load(write(folder, text)).camera_specs()
+    assert (door.device, door.max_copies) == ("cuda:1", 2)
+    assert (yard.device, yard.max_copies) == ("cpu", None)
+    assert parse('cameras: {a: "webcam:0"}').camera_specs()[0].device == "auto"
+    for wrong in ("device: gpu", "device: 'cuda:'", "max_copies: -1", "device: 3"):
+        with pytest.raises(ConfigurationError, match=wrong.partition(":")[0]):
+            parse(f'cameras: {{a: {{source: "webcam:0", {wrong}}}}}')
