@@ -77,6 +77,7 @@ NEEDS = {
         lambda: all(map(shutil.which, ("apt-ftparchive", "buildah", "gpg", "mmdebstrap"))),
         required=False,
     ),
+    "g++": Need("g++", "apt-get install g++", _binary("g++")),
     "chromium": Need("chromium", "apt-get install chromium", _binary("chromium")),
     "ffmpeg": Need("ffmpeg", "apt-get install ffmpeg", _binary("ffmpeg")),
     "mosquitto": Need(
