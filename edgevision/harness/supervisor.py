@@ -141,6 +141,7 @@ class Supervisor:
         self._open = asyncio.Event()
         self._serving = False
         self._stopping = asyncio.Event()
+        self._opening: asyncio.Task[Any] | None = None
         self._probe_now = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -287,18 +288,26 @@ class Supervisor:
     async def stop(self) -> None:
         """End `run`, which closes the connection; send what is to be sent before."""
         self._stopping.set()
+        if self._opening is not None:
+            self._opening.cancel()
 
     async def _attempt(self) -> float:
         """Open the transport, use it to its end, close it; return how long to wait then."""
         transport = self._transport
+        # In this very task, so that the twin is handed on before what came after it.
+        self._opening = asyncio.current_task()
         try:
             twin = await transport.open(self._relay)
         except Exception as error:
             await transport.close(self._settings.close_timeout_s)
             return self._failed(error)
-        except BaseException:
+        except asyncio.CancelledError:
             await transport.close(self._settings.close_timeout_s)
+            if self._stopping.is_set():
+                return 0.0
             raise
+        finally:
+            self._opening = None
         began_s = time.monotonic()
         try:
             self._connections += 1

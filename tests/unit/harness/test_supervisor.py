@@ -24,6 +24,8 @@ class World:
 
     errors: list[Exception] = field(default_factory=list)
     always: Exception | None = None
+    silent: bool = False
+    opening: int = 0
     desired: dict[str, Any] = field(default_factory=lambda: {"$version": 1})
     made: list[ScriptedTransport] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
@@ -49,6 +51,9 @@ class ScriptedTransport(Transport):
 
     async def open(self, handlers: Handlers) -> Twin:
         world = self.world
+        world.opening += 1
+        if world.silent:
+            await asyncio.Event().wait()
         if world.errors:
             raise world.errors.pop(0)
         if world.always is not None:
@@ -385,6 +390,18 @@ async def test_stopping_ends_a_wait_at_once() -> None:
             with pytest.raises(TransportError) as caught:
                 await waiting
         assert caught.value.fault == "offline"
+
+
+async def test_stopping_ends_an_attempt_at_once() -> None:
+    """An attempt may take 45 s, and docker gives 10."""
+    world = World(silent=True)
+    async with Running(world) as running:
+        await running.until(lambda: world.opening)
+        await running.supervisor.stop()
+        async with limit(2):
+            await running.task
+        assert world.made[0].closed
+        assert running.supervisor.status().state == "stopped"
 
 
 async def test_the_status_tells_and_hides() -> None:
