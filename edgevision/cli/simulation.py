@@ -110,6 +110,8 @@ class Simulation:
             ConfigurationError: the module's program cannot be started.
         """
         self._output.start_logging()
+        if not self._output.quiet:
+            _log.setLevel(logging.DEBUG)  # the module has a level of its own
         with contextlib.ExitStack() as stack:
             stack.enter_context(_signals(lambda: self._items.put(_Signal())))
             # The hub ends before the control does: what a second terminal waits for ends with it.
@@ -146,13 +148,13 @@ class Simulation:
         kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
         environment = {**kept, **self._hub.environment(module=self._plan.module)}
         # A session of its own: a Ctrl-C reaches the module once, from here, as docker stop would.
-        # What it prints is no data of this command.
+        # What it prints is a log here, and no data.
         process = subprocess.Popen(
             [*_TIED, *command],
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if self._output.logs_are_json else sys.stderr.fileno(),
-            stderr=subprocess.STDOUT if self._output.logs_are_json else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
             start_new_session=True,
@@ -167,10 +169,10 @@ class Simulation:
 
     def _wait(self, process: subprocess.Popen[str]) -> None:
         """Pass the module's log on, and tell when it has ended."""
-        if process.stdout is not None:
-            with process.stdout:
-                for line in process.stdout:
-                    _pass_on(line.rstrip())
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                _pass_on(line.rstrip())
         code = process.wait()
         self._items.put(_Ended(code if code >= 0 else 128 - code))
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from edgevision.cli.application import run as run_here
+from edgevision.cli.simulation import STOP_LIMIT_S
 from tests.unit.cli.command import Running, on_terminal, run, until
 
 MODULE = """
@@ -150,6 +151,27 @@ def test_a_module_that_does_not_end_is_killed_on_a_second_ctrl_c(folder: Path) -
         simulation.signal(signal.SIGINT)
         simulation.log("killing it")
         assert simulation.end().code == 128 + signal.SIGKILL
+
+
+def test_a_module_that_does_not_end_is_killed_before_eight_seconds_are_over(folder: Path) -> None:
+    with Running("simulate", program(folder, SLEEP.format("signal.SIG_IGN"))) as simulation:
+        simulation.log("up")
+        simulation.signal(signal.SIGINT)
+        simulation.log("killing it")
+        assert simulation.end().code == 128 + signal.SIGKILL
+    assert STOP_LIMIT_S < 8
+
+
+def test_the_modules_log_keeps_its_levels(folder: Path) -> None:
+    text = """for number, word in ((3, "bad"), (4, "odd"), (6, "so"), (7, "fine")):
+        print(f"<{number}> 2026-11-24 12:00:00.000 +00:00 [x] {word}")
+    """
+    done = run("simulate", program(folder, text))
+    wanted = {"error": "[x] bad", "warning": "[x] odd", "info": "[x] so", "debug": "[x] fine"}
+    said = {log["level"]: log["message"] for log in done.logs if "[x]" in log["message"]}
+    assert said == wanted
+    quiet = run("simulate", program(folder, text), "--quiet")
+    assert [log["level"] for log in quiet.logs] == ["error", "warning"]
 
 
 def test_the_exit_status_is_the_modules(folder: Path) -> None:
