@@ -160,6 +160,9 @@ async def run(
         "disk_most_mb": round(max(item[1] for item in seen), 1),
         "disk_last_mb": round(seen[-1][1], 1),
         "live_age_while_draining_p50_s": round(during[len(during) // 2], 3) if during else -1.0,
+        "live_age_while_draining_p95_s": round(during[int(0.95 * len(during))], 3)
+        if during
+        else -1.0,
         "live_age_while_draining_max_s": round(during[-1], 3) if during else -1.0,
         "live_age_after_p50_s": round(after[len(after) // 2], 3) if after else -1.0,
     }
