@@ -201,6 +201,8 @@ class Transport(ABC):
         """Return, with the reason, once this object is dead or deaf and must be replaced.
 
         A connection that comes back by itself is no such case.
+        The reason is ``kind: particulars``, with one of a few kinds, by which it is counted. If
+        `connected` is still true then, the object works, and what is under way may be waited for.
         """
 
     @property
