@@ -273,6 +273,12 @@ class Worker:
         if pipeline is None or slot.size_wh is None:
             raise RuntimeError("a frame without pipeline or image")
         self.sequence = slot.sequence
+        try:
+            gpu = None if self._lane is None else self._lane.receive(slot)
+        except BaseException:
+            ledger.drop_working("error")
+            self._queues.free.put(slot)
+            raise
         frame = Frame(
             slot.image,
             camera=self._spec.name,
@@ -280,7 +286,7 @@ class Worker:
             captured_at_s=slot.captured_at_s,
             truth=slot.truth,
             captured_ns=slot.captured_ns,
-            gpu=None if self._lane is None else self._lane.receive(slot),
+            gpu=gpu,
         )
         try:
             reason = pipeline.launch(frame)

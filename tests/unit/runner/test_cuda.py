@@ -161,3 +161,35 @@ def test_a_device_that_is_asked_for_and_missing_is_an_error() -> None:
 
     with pytest.raises(CudaUnavailableError, match=r"OpenCV|no CUDA device 97"):
         asyncio.run(scenario())
+
+
+class Gone(FakeRuntime):
+    """A device that breaks after its first frames."""
+
+    def fence(self) -> Any:
+        fence = super().fence()
+        runtime = self
+
+        class Breaks(type(fence)):  # type: ignore[misc]
+            def wait(self, stream: Any) -> None:
+                runtime.waits += 1
+                if runtime.waits > 5:
+                    raise cv2.error("(-217:Gpu API call) unspecified launch failure in 'waitEvent'")
+                super().wait(stream)
+
+        return Breaks()
+
+    waits = 0
+
+
+def test_a_device_that_breaks_between_the_stages_leaves_the_books_in_balance(place: Place) -> None:
+    async def scenario() -> None:
+        place(Gone())
+        source = ScriptedSource([Repeat(picture(), 30)], live=False)
+        async with running(camera(source, [Reads])) as runner:
+            await until(runner.cameras["door"].done.is_set, "the end")
+        books = accounts(runner)
+        assert isinstance(runner.failures["door"], CudaFaultError)
+        assert books.in_flight == 0
+
+    asyncio.run(scenario())
