@@ -1,7 +1,8 @@
 """Images built and looked into by buildah, without a registry, a daemon or a network of its own.
 
 The base is Debian of this machine's mirror, made once and kept in the user's cache: inside of the
-checkout, setuptools would walk through every file of every image. Certificates of this machine are put into it, so that pip reaches the index that this machine is set up for.
+checkout, setuptools would walk through every file of every image. Certificates of this machine are
+put into it, so that pip reaches the index that this machine is set up for.
 """
 
 from __future__ import annotations
