@@ -18,5 +18,6 @@ def main() -> int:
     130: ended by a second Ctrl-C.
     """
     from edgevision.cli.application import run
+    from edgevision.cli.leaving import leave
 
-    return run()
+    return leave(run())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgevision.cli.leaving import leave
 from edgevision.cli.output import Output
 from edgevision.cli.reload import Reloader
 from edgevision.errors import ConfigurationError, EdgeVisionError
@@ -155,11 +156,11 @@ class Session:
         except EdgeVisionError as error:
             if error is not edge[0].failure:  # that one is logged
                 _log.critical("%s", error)
-            return 2 if isinstance(error, ConfigurationError) else 1
+            return leave(2 if isinstance(error, ConfigurationError) else 1)
         # Cameras that have failed were reported: the hub may bring them back, and a restart of the
         # module would not.
         _log.info("stopped")
-        return 0
+        return leave(0)
 
     def _upstreams(self) -> list[Upstream]:
         from edgevision.upstream.registry import open_upstream
