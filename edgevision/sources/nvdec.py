@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import cv2
 
@@ -27,12 +28,16 @@ from edgevision.slot import Slot
 from edgevision.sources.container import missing_bytes
 from edgevision.sources.option import Bounds
 from edgevision.sources.pace import Pace
+from edgevision.sources.probe import default_port, why_unreachable
 from edgevision.sources.source import Source
 from edgevision.sources.video_file import refuse_unreadable
 
 __all__ = ["NvdecSource", "jetson_pipeline", "nvdec_source"]
 
 Colors = Literal["bt601", "bt709"]
+
+_CONNECT_S = 5.0
+_PROBE_S = 0.5
 
 
 def nvdec_source(
@@ -148,6 +153,8 @@ class NvdecSource(Source):
         if not self.live:
             refuse_unreadable(self._address)
         codec = self._load()
+        if why := self._why_unreachable(_CONNECT_S):
+            raise SourceUnavailableError(f"{self.uri}: {why}")
         self.frames = 0
         self._start(codec)
         fps = float(self._demuxer.FrameRate())
@@ -177,6 +184,10 @@ class NvdecSource(Source):
         self.frames += 1
         return True
 
+    def reachable(self) -> bool:
+        """Say whether the camera's server takes connections."""
+        return self._why_unreachable(_PROBE_S) is None
+
     def close(self) -> None:
         """Give decoder and stream back; harmless when nothing is open."""
         self._finish_reading()
@@ -185,6 +196,13 @@ class NvdecSource(Source):
         # The decoder first: it holds on to what the demuxer read.
         self._decoder = None
         self._demuxer = None
+
+    def _why_unreachable(self, timeout_s: float) -> str | None:
+        """Ask the server itself: FFmpeg would wait for minutes, and not say what for."""
+        url = urlsplit(self._address)
+        if not self.live or not url.hostname or url.scheme not in ("rtsp", "rtsps"):
+            return None
+        return why_unreachable(url.hostname, url.port or default_port(url.scheme), timeout_s)
 
     def _load(self) -> Any:
         if self._codec is None:

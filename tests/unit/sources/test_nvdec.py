@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -159,7 +160,7 @@ def test_a_file_begins_again_with_the_same_decoder(path: str) -> None:
 
 def test_a_broken_file_ends_and_a_broken_stream_is_tried_again(path: str) -> None:
     lane = Lane(0, runtime=FakeRuntime(), frames=2)
-    for address, error in ((path, SourceTruncatedError), ("rtsp://door/", SourceUnavailableError)):
+    for address, error in ((path, SourceTruncatedError), ("udp://door/", SourceUnavailableError)):
         source = _source(FakeCodec([1, 1], fails_at=1), lane, address)
         source.open()
         with pytest.raises(error, match=r"rtsp://\*\*\*@door/ broke"):
@@ -169,10 +170,18 @@ def test_a_broken_file_ends_and_a_broken_stream_is_tried_again(path: str) -> Non
 
 def test_a_camera_that_cannot_be_reached_is_tried_again() -> None:
     lane = Lane(0, runtime=FakeRuntime())
-    source = _source(FakeCodec([1]), lane, "rtsp://user:secret@unknown/")
-    with pytest.raises(SourceUnavailableError) as caught:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        address = f"rtsp://user:secret@127.0.0.1:{port}/unknown"
+        source = _source(FakeCodec([1]), lane, address)
+        assert source.probes
+        assert source.reachable()
+        with pytest.raises(SourceUnavailableError, match="cannot be opened: no such") as caught:
+            source.open()
+        assert "secret" not in str(caught.value)
+    assert not source.reachable()
+    with pytest.raises(SourceUnavailableError, match=f"nothing listens on port {port}"):
         source.open()
-    assert "secret" not in str(caught.value)
     with pytest.raises(SourceUnavailableError, match="is not open"):
         source.read(Slot())
 
