@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
-from edgevision.errors import EdgeVisionError, UpstreamError
+from edgevision.errors import ConfigurationError, EdgeVisionError, UpstreamError
 from edgevision.harness.transport import (
     InputMessage,
     MethodAnswer,
@@ -86,37 +86,22 @@ class IotEdgeUpstream(Upstream):
         """
         if self._started:
             return
-        from edgevision.harness.supervisor import Supervisor
-        from edgevision.upstream.outbox.batch import Batching
+        supervisor = self._begin_to_connect()
+        outbox = self._outbox = self._outbox or self._make_outbox(supervisor)
+        try:
+            await outbox.start()
+        except ConfigurationError:
+            await self._disconnect()
+            raise
         from edgevision.upstream.outbox.forwarder import Forwarder
-        from edgevision.upstream.outbox.outbox import Outbox
-        from edgevision.upstream.outbox.wire import WireLimit
 
-        factory, reachable = self._factory, None
-        if factory is None:
-            factory, reachable = _edge()
-        supervisor = Supervisor(factory, self._handlers, reachable=reachable)
-        box = self._settings.outbox
-        if self._outbox is None:
-            self._outbox = Outbox(
-                box.path,
-                WireLimit(supervisor.wire_size, supervisor.max_wire_size),
-                max_bytes=box.max_bytes,
-                max_age_s=box.max_age_s,
-                when_full=box.when_full,
-                fsync=box.fsync,
-                batching=Batching(box.batch_messages, box.batch_bytes, box.batch_linger_s),
-            )
-        await self._outbox.start()
-        self._supervisor = supervisor
         self._forwarder = Forwarder(
-            self._outbox,
+            outbox,
             supervisor.send,
             ready=supervisor.ready,
             window=self._settings.window,
-            live_first=box.live_first,
+            live_first=self._settings.outbox.live_first,
         )
-        self._connecting = asyncio.create_task(self._connect(supervisor), name="hub connection")
         await self._forwarder.start()
         self._started = True
 
@@ -143,22 +128,16 @@ class IotEdgeUpstream(Upstream):
 
     async def stop(self) -> None:
         """Send what can be sent in a second, keep the rest, disconnect; harmless when stopped."""
-        if not self._started or self._outbox is None:
-            return
         self._started = False
-        forwarder, supervisor, connecting = self._forwarder, self._supervisor, self._connecting
+        forwarder, self._forwarder = self._forwarder, None
         if forwarder is not None:
-            if supervisor is not None and supervisor.connected:
+            connected = self._supervisor is not None and self._supervisor.connected
+            if connected:
                 await forwarder.drain(_DRAIN_S)
-            await forwarder.stop(_STOP_S if supervisor and supervisor.connected else 0.0)
-        await self._outbox.stop()
-        if supervisor is not None:
-            await supervisor.stop()
-        if connecting is not None:
-            await asyncio.wait({connecting}, timeout=_STOP_S)
-            connecting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await connecting
+            await forwarder.stop(_STOP_S if connected else 0.0)
+        if self._outbox is not None:
+            await self._outbox.stop()
+        await self._disconnect()
 
     async def report(self, patch: Mapping[str, Any]) -> None:
         """Merge ``patch`` into the reported properties; waits for a connection.
@@ -215,6 +194,48 @@ class IotEdgeUpstream(Upstream):
         if self._forwarder is not None:
             document["forwarder"] = asdict(self._forwarder.statistics())
         return document
+
+    def _begin_to_connect(self) -> Supervisor:
+        """Connect, unless that has begun: an outbox that cannot be opened now does not delay it."""
+        if self._supervisor is None:
+            from edgevision.harness.supervisor import Supervisor
+
+            factory, reachable = self._factory, None
+            if factory is None:
+                factory, reachable = _edge()
+            self.failure = None
+            self._supervisor = Supervisor(factory, self._handlers, reachable=reachable)
+            self._connecting = asyncio.create_task(
+                self._connect(self._supervisor), name="hub connection"
+            )
+        return self._supervisor
+
+    def _make_outbox(self, supervisor: Supervisor) -> Outbox:
+        from edgevision.upstream.outbox.batch import Batching
+        from edgevision.upstream.outbox.outbox import Outbox
+        from edgevision.upstream.outbox.wire import WireLimit
+
+        box = self._settings.outbox
+        return Outbox(
+            box.path,
+            WireLimit(supervisor.wire_size, supervisor.max_wire_size),
+            max_bytes=box.max_bytes,
+            max_age_s=box.max_age_s,
+            when_full=box.when_full,
+            fsync=box.fsync,
+            batching=Batching(box.batch_messages, box.batch_bytes, box.batch_linger_s),
+        )
+
+    async def _disconnect(self) -> None:
+        supervisor, self._supervisor = self._supervisor, None
+        connecting, self._connecting = self._connecting, None
+        if supervisor is not None:
+            await supervisor.stop()
+        if connecting is not None:
+            await asyncio.wait({connecting}, timeout=_STOP_S)
+            connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await connecting
 
     def _connected(self) -> Supervisor:
         if self._supervisor is None:
