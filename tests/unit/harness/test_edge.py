@@ -274,8 +274,11 @@ async def test_messages_are_sent_by_the_public_way_if_there_is_no_shorter_one() 
             transport._client._submit = None
             await asyncio.gather(*(transport.send(packet(number)) for number in range(50)))
             await off_loop(hub.end_connections)
+
+            async def go_on() -> None:
+                while True:
+                    await transport.send(packet(50))
+
             with pytest.raises(TransportError):
-                async with limit():
-                    while True:
-                        await transport.send(packet(50))
+                await asyncio.wait_for(go_on(), 20)
         assert [message.id for message in hub.messages][:50] == [f"m{n}" for n in range(50)]
