@@ -1,6 +1,6 @@
 """Images built and looked into by buildah, without a registry, a daemon or a network of its own.
 
-The base is Debian of this machine's mirror, made once and kept in the user's cache: inside of the
+The base is Debian of this machine's mirror, made once and kept in /tmp: inside of the
 checkout, setuptools would walk through every file of every image. Certificates of this machine are
 put into it, so that pip reaches the index that this machine is set up for.
 """
@@ -54,9 +54,12 @@ class Builder:
 
     @staticmethod
     def default_folder() -> Path:
-        """Return where images are kept between runs."""
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache) / "edgevision" / "test-images"
+        """Return where images are kept between runs.
+
+        It must not lie below a folder in which a Dockerfile mounts something, such as /var or
+        /root: buildah 1.28 then clears the wrong folder of the image after the step.
+        """
+        return Path("/tmp") / f"edgevision-test-images-{os.getuid()}"
 
     def run(self, *words: str, timeout_s: float = 1800) -> str:
         """Run buildah and return what it prints.
