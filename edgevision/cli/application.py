@@ -12,6 +12,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from edgevision.cli.check_commands import add_check_commands
 from edgevision.cli.fleet_commands import add_fleet_commands
 from edgevision.cli.options import AsJson as AsJson
 from edgevision.cli.options import Quiet as Quiet
@@ -46,6 +47,7 @@ new = typer.Typer(no_args_is_help=True, help="Write the first lines of something
 application.add_typer(new, name="new")
 
 add_fleet_commands(application, new)
+add_check_commands(application)
 
 # Optional[...] rather than a union: typer reads the annotations when Python 3.10 runs, too.
 Duration = Annotated[

@@ -20,6 +20,8 @@ _INTEGRATED = 18
 _COMPUTE_MODE = 20
 _MAJOR = 75
 _MINOR = 76
+# cuda.h, CUDA_ERROR_INVALID_VALUE: what a driver says to an attribute that is newer than itself.
+_INVALID_VALUE = 1
 # cuda.h, CU_MEMHOSTALLOC_PORTABLE and CU_MEMHOSTALLOC_DEVICEMAP.
 _PORTABLE = 1
 _DEVICE_MAP = 2
@@ -109,6 +111,24 @@ class Driver:
     def compute_mode(self, index: int) -> int:
         """Return 0 (shared), 2 (prohibited) or 3 (one process only)."""
         return self._integer("cuDeviceGetAttribute", _COMPUTE_MODE, index)
+
+    def attribute(self, index: int, number: int) -> int | None:
+        """Return one of a device's attributes; None for one that this driver does not know.
+
+        Args:
+            index: the device's number.
+            number: a CUdevice_attribute of cuda.h; the runtime's cudaDeviceAttr are the same.
+        """
+        try:
+            return self._integer("cuDeviceGetAttribute", number, index)
+        except DriverError as error:
+            if error.code == _INVALID_VALUE:
+                return None
+            raise
+
+    def reaches(self, index: int, other: int) -> bool:
+        """Tell whether a device can address the memory of another."""
+        return self._integer("cuDeviceCanAccessPeer", index, other) != 0
 
     def total_bytes(self, index: int) -> int:
         """Return the size of a device's memory."""

@@ -17,7 +17,17 @@ import cv2
 from edgevision.cuda.driver import Driver, DriverError
 from edgevision.errors import CudaUnavailableError
 
-__all__ = ["Absence", "Build", "Device", "Status", "devices", "l4t_release", "require", "status"]
+__all__ = [
+    "Absence",
+    "Build",
+    "Device",
+    "Status",
+    "devices",
+    "explain",
+    "l4t_release",
+    "require",
+    "status",
+]
 
 Absence = Literal["", "build", "driver", "device", "mode", "architecture"]
 """What is missing: nothing; CUDA in OpenCV; the driver; a device; a device that other processes
@@ -142,6 +152,12 @@ class Status:
         return not self.absence
 
 
+def explain(error: DriverError) -> tuple[Absence, str]:
+    """Return what is missing when the driver does not start, and why in words."""
+    absence: Absence = "device" if error.code == _NO_DEVICE else "driver"
+    return absence, _REASONS.get(error.code, str(error))
+
+
 def l4t_release(path: Path = _TEGRA_RELEASE) -> str:
     """Return the release of Jetson Linux, such as "36.4.3"; empty elsewhere."""
     try:
@@ -165,9 +181,7 @@ def status(*, driver: Driver | None = None, build: Build | None = None) -> Statu
         version = asked.version
         found = tuple(_device(asked, own, index) for index in range(asked.count()))
     except DriverError as error:
-        absence: Absence = "device" if error.code == _NO_DEVICE else "driver"
-        if not own.cuda:
-            absence = "build"
+        absence = explain(error)[0] if own.cuda else "build"
         return Status(absence, _reason(absence, own, error=error), build=own, l4t=l4t)
     absence = "device" if not found else ""
     if found and all(device.absence for device in found):
@@ -255,7 +269,7 @@ def _reason(
             "WITH_CUDA. If a CUDA build was installed, another package may have replaced it"
         )
     if absence == "driver":
-        why = _REASONS.get(error.code, str(error)) if error else "no driver"
+        why = explain(error)[1] if error else "no driver"
         return (
             f"OpenCV is built with CUDA {build.cuda}, but NVIDIA's driver cannot be used: {why}. "
             "Install it, or start the container with --gpus all (on Jetson: --runtime nvidia)"

@@ -8,6 +8,7 @@ from typing import Any
 __all__ = ["Card", "FakeLibrary", "FakeNvml"]
 
 _INTEGRATED, _COMPUTE_MODE, _MAJOR, _MINOR = 18, 20, 75, 76
+_INVALID_VALUE = 1
 _NAMES = {100: b"CUDA_ERROR_NO_DEVICE", 999: b"CUDA_ERROR_UNKNOWN", 803: b"CUDA_ERROR_MISMATCH"}
 
 
@@ -24,6 +25,8 @@ class Card:
     integrated: bool = False
     mode: int = 0
     bus: bytes = b"0000:01:00.0"
+    attributes: dict[int, int] = field(default_factory=dict)
+    """Others, by the number of cuda.h. What is in none is unknown to the driver."""
 
 
 @dataclass
@@ -33,6 +36,7 @@ class FakeLibrary:
     cards: list[Card] = field(default_factory=list)
     code: int = 0
     version: int = 13000
+    peers: set[tuple[int, int]] = field(default_factory=set)
 
     def cuInit(self, flags: int) -> int:  # noqa: N802
         return self.code
@@ -63,12 +67,20 @@ class FakeLibrary:
 
     def cuDeviceGetAttribute(self, out: Any, attribute: int, index: int) -> int:  # noqa: N802
         card = self.cards[index]
-        _out(out).value = {
+        known = {
             _INTEGRATED: int(card.integrated),
             _COMPUTE_MODE: card.mode,
             _MAJOR: card.capability[0],
             _MINOR: card.capability[1],
-        }[attribute]
+            **card.attributes,
+        }
+        if attribute not in known:
+            return _INVALID_VALUE
+        _out(out).value = known[attribute]
+        return 0
+
+    def cuDeviceCanAccessPeer(self, out: Any, index: int, other: int) -> int:  # noqa: N802
+        _out(out).value = int((index, other) in self.peers)
         return 0
 
 
