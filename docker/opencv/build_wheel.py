@@ -26,7 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import wheel_file  # type: ignore[import-not-found]  # it lies beside this script
 
-__all__ = ["BuildError", "Recipe", "cmake_flags", "local_version", "main", "verified"]
+__all__ = [
+    "BuildError",
+    "Recipe",
+    "cmake_flags",
+    "local_version",
+    "main",
+    "verified",
+]
 
 TOOLS = ("cmake>=3.24,<4", "ninja>=1.11", "uv>=0.9")
 """CMake 4 refuses what OpenCV before 4.11 says about policies."""
@@ -397,6 +404,9 @@ class Build:
     def pack(self) -> Path:
         """Pack what was installed and return the wheel."""
         package = self.installed / "python" / "cv2"
+        if self.recipe.pip_cuda:
+            for extension in package.rglob("cv2*.so"):
+                wheel_file.shorten_run_path(extension, ":".join(self._rpath()))
         data = package / "data"
         data.mkdir(exist_ok=True)
         code = 'import os\n\nhaarcascades = os.path.join(os.path.dirname(__file__), "")\n'

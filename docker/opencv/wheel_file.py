@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["NAMES", "WheelFile", "constraints"]
+__all__ = ["NAMES", "WheelFile", "constraints", "shorten_run_path"]
 
 NAMES = (
     "opencv-python",
@@ -125,6 +125,18 @@ class WheelFile:
 def constraints(version: str) -> str:
     """Return a constraint file that lets pip replace none of OpenCV's names."""
     return "".join(f"{name}=={version}\n" for name in NAMES)
+
+
+def shorten_run_path(extension: Path, wanted: str) -> None:
+    """Cut off what CMake puts behind a wanted run path: folders of this build.
+
+    The path is a text in the file that ends with a zero, so a shorter one fits into its place.
+    """
+    data = extension.read_bytes()
+    start = data.find(wanted.encode() + b":")
+    if start >= 0:
+        cut, end = start + len(wanted), data.index(b"\0", start)
+        extension.write_bytes(data[:cut] + b"\0" * (end - cut) + data[end:])
 
 
 def _module(name: str) -> str:

@@ -216,6 +216,18 @@ def test_a_source_with_a_wrong_sum_is_kept_aside(tmp_path: Path) -> None:
         build_wheel.verified(source, "sha256:" + "0" * 64)
 
 
+def test_folders_of_the_build_leave_the_run_path(tmp_path: Path) -> None:
+    extension = tmp_path / "cv2.abi3.so"
+    extension.write_bytes(b"ELF\0$ORIGIN/../nvidia:/home/me/build/lib\0rest")
+    wheel_file.shorten_run_path(extension, "$ORIGIN/../nvidia")
+    wanted = b"ELF\0$ORIGIN/../nvidia".ljust(
+        len(b"ELF\0$ORIGIN/../nvidia:/home/me/build/lib"), b"\0"
+    )
+    assert extension.read_bytes() == wanted + b"\0rest"
+    wheel_file.shorten_run_path(extension, "$ORIGIN/../nvidia")
+    assert extension.read_bytes() == wanted + b"\0rest"
+
+
 def test_the_command_names_cuda_from_pypi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheel, "_gcc_version", lambda name: 12)
     pc = platforms.platform("x86_64-dgpu-cuda13.0")
