@@ -87,8 +87,8 @@ def test_cuda_agrees_with_the_cpu(name: str, options: dict[str, Any]) -> None:
     for expected, got in zip(on_cpu[2], on_cuda[2], strict=True):
         assert expected.keys() == got.keys()
         if name == "flow":
-            # People walk both ways: where their motions cancel, the small difference between the two
-            # implementations of Farneback's flow turns the mean any way.
+            # People walk both ways: where their motions cancel, the small difference between
+            # the two implementations of Farneback's flow turns the mean any way.
             _flows_alike(expected, got, directed=options.get("method") != "farneback")
         else:
             assert expected == got
