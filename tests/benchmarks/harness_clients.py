@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import time
+from pathlib import Path
 
-from _hub_process import HubProcess, Recorder, held, hub_process, percentile
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from edgevision.harness.edge import EdgeConnector
 from edgevision.harness.environment import EdgeEnvironment
 from edgevision.harness.transport import Packet
+from tests.benchmarks._hub_process import HubProcess, Recorder, held, hub_process, percentile
 
 CLIENTS = 400
 

@@ -12,10 +12,12 @@ import argparse
 import asyncio
 import json
 import random
+import sys
 import time
 from collections import deque
+from pathlib import Path
 
-from _hub_process import HubProcess, Recorder, held, hub_process, percentile
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from edgevision.errors import UpstreamError
 from edgevision.harness.edge import EdgeConnector
@@ -23,6 +25,7 @@ from edgevision.harness.environment import EdgeEnvironment
 from edgevision.harness.hub_check import is_reachable
 from edgevision.harness.supervisor import Supervisor
 from edgevision.harness.transport import Packet
+from tests.benchmarks._hub_process import HubProcess, Recorder, held, hub_process, percentile
 
 _HOW = ("reset", "tcp", "tls")
 

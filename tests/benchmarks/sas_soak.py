@@ -11,9 +11,11 @@ import argparse
 import asyncio
 import gc
 import json
+import sys
 import time
+from pathlib import Path
 
-from _hub_process import HubProcess, Recorder, held, hub_process, percentile
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from edgevision.errors import UpstreamError
 from edgevision.harness.edge import EdgeConnector, EdgeSettings
@@ -21,6 +23,7 @@ from edgevision.harness.environment import EdgeEnvironment
 from edgevision.harness.hub_check import is_reachable
 from edgevision.harness.supervisor import Supervisor
 from edgevision.harness.transport import Packet
+from tests.benchmarks._hub_process import HubProcess, Recorder, held, hub_process, percentile
 
 
 async def measure(hub: HubProcess, minutes: float, every_s: float, rate: int) -> dict[str, object]:

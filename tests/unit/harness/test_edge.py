@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,9 @@ async def _huge(call: MethodCall) -> MethodAnswer:
         (_huge, 500, "140002 bytes"),
     ],
 )
-async def test_a_method_is_always_answered(handler, status, text, caplog) -> None:
+async def test_a_method_is_always_answered(
+    handler: Any, status: int, text: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """Finding 10: when a handler raises, the SDK answers nothing and the caller waits."""
     recorder = Recorder()
     recorder.answer = handler
@@ -171,7 +174,7 @@ async def test_methods_that_take_long_do_not_hold_up_others() -> None:
     assert quick.payload == "quick"
 
 
-async def test_a_handler_that_raises_harms_nothing_else(caplog) -> None:
+async def test_a_handler_that_raises_harms_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     recorder = Recorder()
     recorder.on_desired = lambda patch: 1 // 0  # type: ignore[assignment]
     with HubStandIn() as hub:
@@ -184,7 +187,7 @@ async def test_a_handler_that_raises_harms_nothing_else(caplog) -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * 250_000, "€" * 83_400])
-async def test_a_message_that_is_too_large_is_refused_and_never_sent(text) -> None:
+async def test_a_message_that_is_too_large_is_refused_and_never_sent(text: Any) -> None:
     """Finding 7: the SDK lets both through, and edgeHub closes the connection on some."""
     with HubStandIn() as hub:
         async with opened(hub) as transport:
@@ -251,7 +254,9 @@ async def test_two_modules_of_one_process_do_not_mix() -> None:
         assert hub.messages[0].module == "b"
 
 
-async def test_what_is_used_and_worked_around_is_said_in_the_log(caplog) -> None:
+async def test_what_is_used_and_worked_around_is_said_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO, "edgevision")
     with HubStandIn() as hub:
         connector(hub)
@@ -262,7 +267,7 @@ async def test_what_is_used_and_worked_around_is_said_in_the_log(caplog) -> None
 
 
 @pytest.mark.parametrize("life_s", [10.0, 300.5])
-def test_a_token_that_cannot_be_renewed_in_time_is_refused(life_s) -> None:
+def test_a_token_that_cannot_be_renewed_in_time_is_refused(life_s: float) -> None:
     with pytest.raises(ConfigurationError, match="cannot be renewed"):
         EdgeSettings(token_life_s=life_s)
 

@@ -114,7 +114,7 @@ async def test_the_module_goes_on_after_its_network_thread_died() -> None:
 
 
 @pytest.mark.parametrize("how", ["reset", "tls", "tcp"])
-async def test_a_hub_that_is_restarted_under_load_costs_nothing(how) -> None:
+async def test_a_hub_that_is_restarted_under_load_costs_nothing(how: Any) -> None:
     """The SDK raises for some of these messages, delivers others later, and at times dies."""
     recorder = Recorder()
     sent: set[str] = set()
@@ -311,7 +311,7 @@ async def test_a_missed_patch_is_found_by_the_probe() -> None:
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
-async def test_a_module_that_was_refused_comes_back(code) -> None:
+async def test_a_module_that_was_refused_comes_back(code: int) -> None:
     """After codes 1, 2, 4 and 5 the SDK never tries again (still off after 20 s)."""
     recorder = Recorder()
     with HubStandIn() as hub:

@@ -6,6 +6,8 @@ import asyncio
 import time
 from dataclasses import replace
 
+import pytest
+
 from edgevision.harness.transport import MethodAnswer, MethodCall
 from edgevision.testing.hub import HubStandIn
 from tests.unit.harness.edge_bed import (
@@ -33,7 +35,9 @@ async def test_tokens_are_renewed_in_time_without_loss_or_repetition() -> None:
         assert not [event for event in hub.events if event.kind == "refused"]
 
 
-async def test_a_failure_to_sign_is_not_the_end_of_renewal(caplog) -> None:
+async def test_a_failure_to_sign_is_not_the_end_of_renewal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """The SDK tries once; after one failure the token runs out and the module is off."""
     recorder = Recorder()
     brief = replace(QUICK, token_life_s=5.0, renew_before_s=3.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_the_variables_of_edge_agent_are_read() -> None:
     assert environment.api_version == "2020-07-07"
 
 
-def test_the_process_environment_is_the_default(monkeypatch) -> None:
+def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in _EDGE.items():
         monkeypatch.setenv(name, value)
     assert EdgeEnvironment.read() == EdgeEnvironment.read(_EDGE)
@@ -50,7 +51,7 @@ def test_the_process_environment_is_the_default(monkeypatch) -> None:
 
 @pytest.mark.parametrize("name", VARIABLES)
 @pytest.mark.parametrize("value", [None, ""])
-def test_one_missing_variable_is_named_alone(name, value) -> None:
+def test_one_missing_variable_is_named_alone(name: str, value: str) -> None:
     """The SDK reports a missing EdgeHubConnectionString instead."""
     given = {**_EDGE, name: value} if value is not None else dict(_EDGE)
     if value is None:
@@ -76,18 +77,18 @@ def test_without_any_variable_every_way_out_is_named() -> None:
 
 
 @pytest.mark.parametrize("uri", ["/var/run/workload.sock", "unix://relative", "https://x"])
-def test_a_workload_uri_of_another_kind_is_refused(uri) -> None:
+def test_a_workload_uri_of_another_kind_is_refused(uri: str) -> None:
     with pytest.raises(ConfigurationError, match="IOTEDGE_WORKLOADURI is unix:///"):
         EdgeEnvironment.read({**_EDGE, "IOTEDGE_WORKLOADURI": uri})
 
 
 @pytest.mark.parametrize("name", ["a/b", "a b", "a+b", "x" * 129])
-def test_an_id_that_is_none_is_refused(name) -> None:
+def test_an_id_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="module id is up to 128"):
         EdgeEnvironment.read({**_EDGE, "IOTEDGE_MODULEID": name})
 
 
-def test_a_connection_string_takes_their_place(ca) -> None:
+def test_a_connection_string_takes_their_place(ca: str) -> None:
     environment = EdgeEnvironment.read({CONNECTION_STRING: _STRING, CA_FILE: ca})
     assert environment.resource == "hub.example/devices/jetson-7/modules/door"
     assert environment.shared_access_key == _KEY
@@ -98,13 +99,13 @@ def test_a_connection_string_takes_their_place(ca) -> None:
 @pytest.mark.parametrize(
     ("left", "missing"), [(CONNECTION_STRING, CA_FILE), (CA_FILE, CONNECTION_STRING)]
 )
-def test_a_connection_string_and_its_certificate_go_together(left, missing) -> None:
+def test_a_connection_string_and_its_certificate_go_together(left: Any, missing: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{left} is set, but {missing} is not"):
         EdgeEnvironment.read({left: "x"})
 
 
 @pytest.mark.parametrize("name", ["HostName", "GatewayHostName", "DeviceId", "ModuleId"])
-def test_a_connection_string_lacks_nothing(name, ca) -> None:
+def test_a_connection_string_lacks_nothing(name: str, ca: str) -> None:
     shorter = ";".join(p for p in _STRING.split(";") if not p.startswith(name + "="))
     with pytest.raises(ConfigurationError, match=f"lacks {name}") as caught:
         EdgeEnvironment.read({CONNECTION_STRING: shorter, CA_FILE: ca})
@@ -112,7 +113,7 @@ def test_a_connection_string_lacks_nothing(name, ca) -> None:
 
 
 @pytest.mark.parametrize("string", [_KEY, f"{_STRING};{_KEY}", f"HostName=a;Key={_KEY}"])
-def test_what_is_no_connection_string_is_not_repeated(string, ca) -> None:
+def test_what_is_no_connection_string_is_not_repeated(string: str, ca: str) -> None:
     with pytest.raises(ConfigurationError, match=r"its part \d is none of them") as caught:
         EdgeEnvironment.read({CONNECTION_STRING: string, CA_FILE: ca})
     assert _KEY.rstrip("=") not in str(caught.value)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ssl
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trustme
@@ -21,7 +23,7 @@ _HOUR = datetime.timedelta(hours=1)
 
 
 @asynccontextmanager
-async def tls_server(context: ssl.SSLContext | None):
+async def tls_server(context: ssl.SSLContext | None) -> AsyncIterator[int]:
     """Give the port of a server that accepts and says nothing more than TLS."""
     writers = []
 
@@ -74,7 +76,9 @@ async def test_a_hub_of_another_ca_is_a_mistake_of_the_configuration() -> None:
     ("begins", "ends", "said"),
     [(-2 * _HOUR, -_HOUR, "expired"), (_HOUR, 2 * _HOUR, "not yet valid")],
 )
-async def test_a_certificate_out_of_its_time_names_the_clock(begins, ends, said) -> None:
+async def test_a_certificate_out_of_its_time_names_the_clock(
+    begins: Any, ends: Any, said: str
+) -> None:
     """It is no mistake of the configuration: a device without a clock starts in 1970."""
     now = datetime.datetime.now(datetime.timezone.utc)
     authority = trustme.CA()
@@ -109,7 +113,7 @@ async def test_a_hub_that_says_nothing_is_given_up_in_time() -> None:
     assert caught.value.fault == "offline"
 
 
-async def test_a_hub_that_is_not_there_is_offline(unused_tcp_port) -> None:
+async def test_a_hub_that_is_not_there_is_offline(unused_tcp_port: int) -> None:
     with pytest.raises(TransportError, match="cannot reach the hub at 127") as caught:
         await check_hub("127.0.0.1", Authority().pem, port=unused_tcp_port)
     assert caught.value.fault == "offline"

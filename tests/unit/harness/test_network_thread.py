@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from paho.mqtt import client as paho
@@ -37,9 +38,9 @@ def sdk_with(client: paho.Client) -> object:
 
 @pytest.mark.parametrize(
     "sdk",
-    [object(), SimpleNamespace(_mqtt_pipeline=None), sdk_with(object())],  # type: ignore[arg-type]
+    [object(), SimpleNamespace(_mqtt_pipeline=None), sdk_with(object())],
 )
-def test_an_sdk_that_is_built_in_another_way_is_left_alone(sdk) -> None:
+def test_an_sdk_that_is_built_in_another_way_is_left_alone(sdk: Any) -> None:
     network = NetworkThread(sdk, patch=True)
     network.watch(lambda reason: pytest.fail(reason))
     assert network.alive
@@ -51,7 +52,7 @@ def test_an_sdk_that_is_built_in_another_way_is_left_alone(sdk) -> None:
 @pytest.mark.parametrize(
     "error", [ssl.SSLEOFError(8, "EOF"), TimeoutError(110, "timed out"), OSError(113, "no route")]
 )
-def test_every_fault_of_the_socket_becomes_one_that_paho_handles(error) -> None:
+def test_every_fault_of_the_socket_becomes_one_that_paho_handles(error: OSError) -> None:
     client = paho.Client("c")
     other = paho.Client("d")
     NetworkThread(sdk_with(client), patch=True)
@@ -63,13 +64,14 @@ def test_every_fault_of_the_socket_becomes_one_that_paho_handles(error) -> None:
     with pytest.raises(ConnectionResetError):
         client._sock_recv(1)
     # Another user of paho in the same process has what it had.
-    with pytest.raises(type(error)):
+    with pytest.raises(OSError, match=str(error.args[1])) as untouched:
         other._sock_send(b"x")
+    assert untouched.value is error
     client._sock = other._sock = None
 
 
 @pytest.mark.parametrize("error", [ssl.SSLWantReadError(), BlockingIOError()])
-def test_what_means_later_still_does(error) -> None:
+def test_what_means_later_still_does(error: OSError) -> None:
     client = paho.Client("c")
     NetworkThread(sdk_with(client), patch=True)
     client._sock = FakeSocket(error)
@@ -84,7 +86,9 @@ def test_without_the_patch_nothing_is_changed() -> None:
     assert "_sock_send" not in vars(client)
 
 
-def test_the_death_of_the_watched_thread_is_told_and_of_no_other(monkeypatch) -> None:
+def test_the_death_of_the_watched_thread_is_told_and_of_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     passed_on: list[str] = []
     network_thread._hook()
     monkeypatch.setattr(

@@ -258,7 +258,7 @@ async def test_a_mistake_of_the_configuration_later_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("fault", ["unauthorized", "broken", "uncertain"])
-async def test_a_hub_that_is_there_and_refuses_for_long_ends_it(fault) -> None:
+async def test_a_hub_that_is_there_and_refuses_for_long_ends_it(fault: Any) -> None:
     """So that edgeAgent starts the module anew."""
     world = World(always=TransportError("no, SharedAccessKey=abcdefgh12345678", fault))
     async with Running(world, replace(INSTANT, give_up_after_s=0.05)) as running:
@@ -284,7 +284,9 @@ async def test_the_time_to_give_up_begins_anew_when_the_hub_was_away() -> None:
         assert running.supervisor._failing_since_s is None
 
 
-async def test_waits_grow_and_begin_anew_after_a_connection_that_stood(monkeypatch) -> None:
+async def test_waits_grow_and_begin_anew_after_a_connection_that_stood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World(always=lost("no"))
     settings = replace(INSTANT, stable_after_s=0.05)
     async with Running(world, settings) as running:
@@ -302,7 +304,7 @@ async def test_waits_grow_and_begin_anew_after_a_connection_that_stood(monkeypat
         assert backoff.attempts == 1
 
 
-async def test_connections_that_end_at_once_are_explained(caplog) -> None:
+async def test_connections_that_end_at_once_are_explained(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     async with Running(world, replace(INSTANT, stable_after_s=60.0)) as running:
         for count in range(1, 8):
@@ -358,7 +360,9 @@ async def test_a_hub_that_refuses_a_twin_request_is_still_there() -> None:
         assert running.supervisor.status().lost == {}
 
 
-async def test_a_handler_that_fails_does_not_end_the_connection(caplog) -> None:
+async def test_a_handler_that_fails_does_not_end_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     world = World()
     running = Running(world)
     running.recorder.on_twin = lambda twin: 1 // 0  # type: ignore[assignment]

