@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgevision.cli.manifest import read_json
 from edgevision.cli.output import Output
 from edgevision.errors import ConfigurationError
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from edgevision.deploy.azure.fleet import DeviceReport
 
 __all__ = ["DeployRequest", "deploy", "fleet"]
+_MAX_FLEET_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ def deploy(request: DeployRequest, output: Output) -> int:
     """
     from edgevision.deploy.azure import Az
     from edgevision.deploy.azure.deployment import apply, command, deployed, differences
+    from edgevision.deploy.json_file import read_json
 
     content = read_json(request.file)
-    target = _target(request, content)
+    target = _target(request, content, output)
     az = Az()
     print(az.shown(command(target, str(request.file))), flush=True)
     modules = [name for name in _content(content) if not name.startswith("$")]
@@ -92,6 +93,7 @@ def fleet(file: Path | None, hub: str, platform_name: str, output: Output) -> in
     """
     from edgevision.deploy.azure import Az
     from edgevision.deploy.azure.fleet import QUERY, fit_faults, read_fleet
+    from edgevision.deploy.json_file import read_json
     from edgevision.deploy.platforms import platform
 
     if file is None and not hub:
@@ -100,7 +102,7 @@ def fleet(file: Path | None, hub: str, platform_name: str, output: Output) -> in
             f'az iot hub query --hub-name HUB --query-command "{QUERY}"'
         )
     if file is not None:
-        answer = read_json(file)
+        answer = read_json(file, _MAX_FLEET_BYTES)
     else:
         query = ["iot", "hub", "query", "--hub-name", hub, "--query-command", QUERY]
         answer = Az().run(query)
@@ -116,7 +118,7 @@ def fleet(file: Path | None, hub: str, platform_name: str, output: Output) -> in
     return 1 if any(faults.values()) else 0
 
 
-def _target(request: DeployRequest, content: Any) -> Target:
+def _target(request: DeployRequest, content: Any, output: Output) -> Target:
     from edgevision.deploy.azure.deployment import Target
     from edgevision.deploy.manifest.check import check_manifest
     from edgevision.deploy.manifest.reading import read_manifest
@@ -130,11 +132,15 @@ def _target(request: DeployRequest, content: Any) -> Target:
     if request.condition and not request.name:
         raise ConfigurationError("a deployment at scale needs a name: --name NAME")
     row = platform(request.platform) if request.platform else None
-    errors = [f for f in check_manifest(content, row) if f.severity == "error"]
+    found = check_manifest(content, row)
+    errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         raise ConfigurationError("\n".join(f"{request.file}: {finding}" for finding in errors))
-    kind = read_manifest(content).kind
-    if kind == "template":
+    for finding in found:
+        output.notice(f"warning: {finding}", rule=finding.rule)
+    manifest = read_manifest(content)
+    kind = manifest.kind
+    if manifest.template:
         raise ConfigurationError(
             f"{request.file} is a template; edgevision manifest writes what can be deployed"
         )

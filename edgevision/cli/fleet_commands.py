@@ -46,6 +46,9 @@ def manifest(
         Optional[Path],  # noqa: UP045
         typer.Option("--check", metavar="FILE", help="Check anyone's manifest instead."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --check: warnings are errors, too.")
+    ] = False,
     as_json: AsJson = None,
     quiet: Quiet = False,
 ) -> int:
@@ -65,7 +68,7 @@ def manifest(
     output = Output(as_json, quiet)
     output.start_logging()
     if check is not None:
-        return check_file(check, platform, output)
+        return check_file(check, platform, output, strict=strict)
     request = ManifestRequest(folder, platform, form, gpu, name, out)
     return make(request, output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,8 @@ from edgevision.errors import ConfigurationError
 from edgevision.redaction import redact
 
 __all__ = ["check_manifest", "device_schema"]
+
+_NO_HUB = {"properties.desired": {"schemaVersion": "1.1", "routes": {}}}
 
 
 def check_manifest(document: Any, platform: Platform | None = None) -> list[Finding]:
@@ -61,52 +64,74 @@ def device_schema() -> dict[str, Any]:
 
 def _structure(manifest: Manifest) -> Iterator[Finding]:
     """Check shapes and names against the schema; those of a layer part by part."""
+    if manifest.kind == "layered":
+        yield from _layer(manifest)
+        return
+    content = {key: value for key, value in manifest.content.items() if key != "$schema-template"}
+    schema = device_schema()
+    if manifest.template:
+        content = _as_text(content)
+        if "$edgeHub" not in content["modulesContent"]:
+            # Tools take a template without it.
+            content["modulesContent"] = {**content["modulesContent"], "$edgeHub": _NO_HUB}
+    yield from _errors(manifest, content, schema, manifest.prefix.removesuffix("modulesContent"))
+
+
+def _layer(manifest: Manifest) -> Iterator[Finding]:
+    for path in manifest.strays:
+        yield Finding(
+            "schema",
+            path,
+            "this key of a layer leads nowhere",
+            "Keys of a layer are paths such as properties.desired.modules.NAME or "
+            "properties.desired.routes.NAME.",
+        )
+    for module in manifest.modules:
+        body = _as_text(module.body) if manifest.template else module.body
+        part = "systemModulesOfLayer" if module.system else "modules"
+        place = module.path.removesuffix(module.name)
+        yield from _errors(manifest, {module.name: body}, _part(part), place)
+    for path, registry in manifest.credentials.values():
+        yield from _errors(manifest, registry, _part("registry"), f"{path}.")
+    for name, (path, route) in manifest.routes.items():
+        place = path.removesuffix(name)
+        yield from _errors(manifest, {name: route}, _part("routes"), place)
+
+
+def _part(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}", "$defs": device_schema()["$defs"]}
+
+
+def _errors(
+    manifest: Manifest, value: Any, schema: Mapping[str, Any], prefix: str
+) -> Iterator[Finding]:
+    """Yield what the schema finds; ``prefix`` goes before the place in ``value``."""
     from jsonschema import Draft202012Validator
 
-    schema = device_schema()
-
-    def errors(value: Any, part: str, path: str) -> Iterator[Finding]:
-        chosen = schema if not part else {"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]}
-        for error in Draft202012Validator(chosen).iter_errors(value):
-            place = path + "".join(
-                f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path
-            )
-            yield Finding(
-                "schema",
-                place.lstrip(".") or "$",
-                redact(_words(error)),
-                "IoT Edge's tools refuse what their schema does not know; correct or remove it.",
-            )
-
-    if manifest.kind == "device":
-        document = manifest.document
-        if manifest.prefix.startswith("content."):
-            document = document["content"]
-            yield from errors(document, "", "content")
-        else:
-            yield from errors(document, "", "")
-        return
-    for module in manifest.modules:
-        body = module.body
-        if manifest.kind == "template":
-            body = _as_text(body)
-        if not module.system:
-            yield from errors(body, "module", module.path)
-    for path, registry in manifest.credentials.values():
-        yield from errors(registry, "registry", path)
-    for path, route in manifest.routes.values():
-        yield from errors(route, "route", path)
+    for error in Draft202012Validator(schema).iter_errors(value):
+        if manifest.is_placeholder(error.instance):
+            continue
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path)
+        yield Finding(
+            "schema",
+            f"{prefix}{place.lstrip('.')}".rstrip(".") or "$",
+            redact(_words(error)),
+            "IoT Edge's tools refuse what their schema does not know; correct or remove it.",
+        )
 
 
-def _as_text(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a template's module as a manifest has it: options are objects there."""
-    settings = body.get("settings")
-    if not isinstance(settings, Mapping):
-        return dict(body)
-    options = settings.get("createOptions")
-    if isinstance(options, Mapping):
-        settings = {**settings, "createOptions": json.dumps(options)}
-    return {**body, "settings": settings}
+def _as_text(value: Any) -> Any:
+    """Return a part of a template as a manifest has it: options are objects there."""
+    if isinstance(value, list):
+        return [_as_text(part) for part in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: json.dumps(part)
+        if isinstance(part, Mapping) and str(key).lower() == "createoptions"
+        else _as_text(part)
+        for key, part in value.items()
+    }
 
 
 def _words(error: Any) -> str:
@@ -117,7 +142,12 @@ def _words(error: Any) -> str:
         return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     if error.validator == "additionalProperties":
         known = {*error.schema.get("properties", ())}
-        extra = [name for name in error.instance if name not in known]
+        patterns = [*error.schema.get("patternProperties", ())]
+        extra = [
+            name
+            for name in error.instance
+            if name not in known and not any(re.search(pattern, name) for pattern in patterns)
+        ]
         return f"nobody knows {', '.join(extra)} here (known: {', '.join(sorted(known))})"
     if error.validator == "enum":
         return f"wanted one of {', '.join(map(str, error.validator_value))}, got {shown}"

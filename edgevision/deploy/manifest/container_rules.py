@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edgevision.deploy.manifest.create_options import TOOL_CHUNKS, joined
+from edgevision.deploy.manifest.create_options import TOOL_CHUNKS, is_piece, joined
 from edgevision.deploy.manifest.finding import Finding
 from edgevision.deploy.manifest.host_config import device_path
 from edgevision.deploy.manifest.reading import Manifest, ManifestModule
@@ -16,7 +16,6 @@ from edgevision.suggestion import did_you_mean
 
 __all__ = ["container_findings", "options_of"]
 
-_PLACEHOLDER = re.compile(r"\$\{?[A-Za-z_]")
 _ARCHITECTURES = {
     "arm64": ("arm64v8", "arm64", "aarch64"),
     "amd64": ("amd64", "x86_64", "x86-64"),
@@ -32,7 +31,7 @@ def container_findings(manifest: Manifest, platform: Platform | None) -> Iterato
     for module in manifest.modules:
         yield from _image(manifest, module, platform)
         try:
-            options = options_of(module)
+            options = options_of(manifest, module)
         except ConfigurationError as error:
             yield Finding(
                 "create-options",
@@ -42,7 +41,7 @@ def container_findings(manifest: Manifest, platform: Platform | None) -> Iterato
                 "them right.",
             )
             continue
-        pieces = [key for key in module.settings if key.startswith("createOptions")]
+        pieces = [key for key in module.settings if is_piece(key)]
         if len(pieces) > TOOL_CHUNKS:
             yield Finding(
                 "create-options-length",
@@ -52,7 +51,7 @@ def container_findings(manifest: Manifest, platform: Platform | None) -> Iterato
                 "warning",
             )
         path = f"{module.path}.settings.createOptions"
-        host = options.get("HostConfig")
+        host = _any_case(options, "HostConfig")
         if host is None:
             continue
         if not isinstance(host, Mapping):
@@ -69,15 +68,15 @@ def container_findings(manifest: Manifest, platform: Platform | None) -> Iterato
         yield from _shared(host, module, f"{path}.HostConfig", ports, cameras)
 
 
-def options_of(module: ManifestModule) -> dict[str, Any]:
+def options_of(manifest: Manifest, module: ManifestModule) -> dict[str, Any]:
     """Return a module's createOptions, joined and decoded; a template has them as an object.
 
     Raises:
         ConfigurationError: see `edgevision.deploy.manifest.create_options.joined`.
     """
-    given = module.settings.get("createOptions")
-    if isinstance(given, Mapping):
-        return dict(given)
+    for key, value in module.settings.items():
+        if is_piece(key) and isinstance(value, Mapping) and manifest.template:
+            return dict(value)
     return joined(module.settings)
 
 
@@ -88,7 +87,7 @@ def _image(
     path = f"{module.path}.settings.image"
     if not isinstance(image, str) or not image:
         return
-    if manifest.kind == "template" and _PLACEHOLDER.search(image):
+    if manifest.is_placeholder(image):
         return
     if image != image.strip() or " " in image:
         yield Finding("image-name", path, f"{image!r} has spaces", "Remove them.")
@@ -101,6 +100,7 @@ def _image(
             path,
             f"{image!r} has no tag, so every device takes what is called latest on its day",
             "Name a version: REGISTRY/NAME:VERSION.",
+            "warning",
         )
     elif tag == "latest" and not digest:
         yield Finding(
@@ -125,7 +125,7 @@ def _image(
 
 
 def _devices(host: Mapping[str, Any], path: str) -> Iterator[Finding]:
-    devices = host.get("Devices")
+    devices = _any_case(host, "Devices")
     if devices is None:
         return
     if not isinstance(devices, list):
@@ -173,7 +173,7 @@ def _devices(host: Mapping[str, Any], path: str) -> Iterator[Finding]:
 
 
 def _requests(host: Mapping[str, Any], path: str) -> Iterator[Finding]:
-    requests = host.get("DeviceRequests")
+    requests = _any_case(host, "DeviceRequests")
     if requests is None:
         return
     place = f"{path}.DeviceRequests"
@@ -208,7 +208,7 @@ def _requests(host: Mapping[str, Any], path: str) -> Iterator[Finding]:
 
 
 def _gpu(host: Mapping[str, Any], path: str, platform: Platform | None) -> Iterator[Finding]:
-    if host.get("Privileged") is True:
+    if _any_case(host, "Privileged") is True:
         yield Finding(
             "privileged",
             f"{path}.Privileged",
@@ -219,11 +219,11 @@ def _gpu(host: Mapping[str, Any], path: str, platform: Platform | None) -> Itera
     if platform is None:
         return
     used = []
-    requests = host.get("DeviceRequests")
+    requests = _any_case(host, "DeviceRequests")
     if isinstance(requests, list) and requests:
         is_cdi = any(isinstance(r, Mapping) and r.get("Driver") == "cdi" for r in requests)
         used.append(("cdi" if is_cdi else "gpus", "DeviceRequests"))
-    if host.get("Runtime") == "nvidia":
+    if _any_case(host, "Runtime") == "nvidia":
         used.append(("runtime", "Runtime"))
     for mode, key in used:
         fact = platform.mode(mode)
@@ -245,7 +245,7 @@ def _shared(
     cameras: dict[str, str],
 ) -> Iterator[Finding]:
     """Two modules on one port of the host, or on one camera."""
-    bindings = host.get("PortBindings")
+    bindings = _any_case(host, "PortBindings")
     for port, bound in bindings.items() if isinstance(bindings, Mapping) else ():
         for entry in bound if isinstance(bound, list) else ():
             number = entry.get("HostPort") if isinstance(entry, Mapping) else None
@@ -259,7 +259,7 @@ def _shared(
                     f"port {key} of the host belongs to module {ports[key]!r} already",
                     "Give one of them another HostPort.",
                 )
-    devices = host.get("Devices")
+    devices = _any_case(host, "Devices")
     for device in devices if isinstance(devices, list) else ():
         node = device.get("PathOnHost") if isinstance(device, Mapping) else None
         if not isinstance(node, str) or not re.fullmatch(r"/dev/video\d+", node):
@@ -272,3 +272,10 @@ def _shared(
                 "Let one module read a camera, with all stages in its pipeline.",
                 "warning",
             )
+
+
+def _any_case(options: Mapping[str, Any], key: str) -> Any:
+    """Return an option as Docker finds it: its decoder does not look at capitals."""
+    if key in options:
+        return options[key]
+    return next((v for k, v in options.items() if str(k).lower() == key.lower()), None)

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from edgevision.deploy.json_file import strict_json
 from edgevision.errors import ConfigurationError
 
-__all__ = ["CHUNK", "MAX_CHUNKS", "TOOL_CHUNKS", "chunked", "joined"]
+__all__ = ["CHUNK", "MAX_CHUNKS", "TOOL_CHUNKS", "chunked", "is_piece", "joined"]
 
 CHUNK = 512
 """The most characters of a piece: a longer one is refused by IoT Hub."""
@@ -25,7 +26,8 @@ TOOL_CHUNKS = 8
 """The most pieces that iotedgedev reads."""
 
 _KEY = "createOptions"
-_PIECE = re.compile(rf"{_KEY}(?P<number>.*)", re.DOTALL)
+# edgeAgent reads the name without regard to case.
+_PIECE = re.compile(rf"{_KEY}(?P<number>.*)", re.DOTALL | re.IGNORECASE)
 
 
 def chunked(options: Mapping[str, Any]) -> dict[str, str]:
@@ -45,6 +47,11 @@ def chunked(options: Mapping[str, Any]) -> dict[str, str]:
             "lacks, or bind a folder in place of single files"
         )
     return {f"{_KEY}{number:02d}" if number else _KEY: p for number, p in enumerate(pieces)}
+
+
+def is_piece(key: str) -> bool:
+    """Tell whether a setting is, or is meant to be, a piece of createOptions."""
+    return _PIECE.fullmatch(key) is not None
 
 
 def joined(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,6 +80,8 @@ def joined(settings: Mapping[str, Any]) -> dict[str, Any]:
         number = int(piece["number"] or 0)
         if number == 0 and piece["number"]:
             raise ConfigurationError(f"{key}: the first piece is called {_KEY}")
+        if number in numbered:
+            raise ConfigurationError(f"{key} is there twice, in capitals and without")
         numbered[number] = value
     if not numbered:
         return {}
@@ -81,15 +90,17 @@ def joined(settings: Mapping[str, Any]) -> dict[str, Any]:
             name = f"{_KEY}{number:02d}" if number else _KEY
             raise ConfigurationError(f"{name} is missing, though a later piece is there")
     text = "".join(numbered[number] for number in sorted(numbered))
-    if not text.strip():
+    if not text.strip() or text.lower() == "null":
         return {}
     try:
-        options = json.loads(text)
+        options = strict_json(text)
     except json.JSONDecodeError as error:
         around = text[max(0, error.pos - 20) : error.pos + 20]
         raise ConfigurationError(
             f"createOptions are no JSON: {error.msg} at character {error.pos}, near {around!r}"
         ) from error
+    except ValueError as error:
+        raise ConfigurationError(f"createOptions are no JSON: {error}") from error
     if not isinstance(options, dict):
         raise ConfigurationError(f"createOptions must be a JSON object, got {text!r:.80}")
     return options

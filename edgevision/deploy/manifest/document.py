@@ -28,7 +28,8 @@ AGENT_SCHEMA = "1.1"
 HUB_SCHEMA = "1.1"
 """Schema version of edgeHub's desired properties: with a route's priority and time to live."""
 
-_TEMPLATE_SCHEMA = "4.0.0"
+# The one with schema 1.1 of both edgeAgent and edgeHub.
+_TEMPLATE_SCHEMA = "3.0.0"
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _COLLECTOR = "metrics-collector"
 _ARCHITECTURES = {"arm64": "arm64v8", "amd64": "amd64"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,10 +11,10 @@ from edgevision.errors import ConfigurationError
 
 __all__ = ["Manifest", "ManifestModule", "read_manifest"]
 
-Kind = Literal["device", "layered", "template"]
-_MODULES = "properties.desired.modules."
-_ROUTES = "properties.desired.routes."
-_SYSTEM = "properties.desired.systemModules."
+Kind = Literal["device", "layered"]
+_DESIRED = "properties.desired"
+_PLACEHOLDER = re.compile(r"\$\{?[A-Za-z_]")
+_MODULE_IMAGE = re.compile(r"\$\{MODULE(S\.|DIR<)")
 
 
 @dataclass(frozen=True)
@@ -44,24 +45,35 @@ class Manifest:
     """A manifest that has been taken apart; what has a wrong shape is left out.
 
     Attributes:
-        kind: for one device, layered, or a template.
-        document: as written.
+        kind: for one device, or layered: its keys are paths, and it goes on top of others.
+        template: True if VS Code's tools or iotedgedev make a manifest of it: options may be
+            objects, and texts may hold placeholders.
+        content: the part with ``modulesContent``.
         prefix: path of ``modulesContent``.
         modules: in order.
         routes: by name, with the place of each.
         twins: desired properties by module, with the place of each.
         credentials: registries by name, with the place of each.
-        hub: desired properties of edgeHub of a manifest that is no layer; else None.
+        agent: desired properties of edgeAgent; None where they are none or those of a layer.
+        hub: desired properties of edgeHub; None where they are none or those of a layer.
+        strays: keys of a layer that lead nowhere.
     """
 
     kind: Kind
-    document: Mapping[str, Any]
+    template: bool
+    content: Mapping[str, Any]
     prefix: str
     modules: list[ManifestModule] = field(default_factory=list)
     routes: dict[str, tuple[str, Any]] = field(default_factory=dict)
     twins: dict[str, tuple[str, Any]] = field(default_factory=dict)
     credentials: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    agent: Mapping[str, Any] | None = None
     hub: Mapping[str, Any] | None = None
+    strays: list[str] = field(default_factory=list)
+
+    def is_placeholder(self, value: Any) -> bool:
+        """True for a text of a template that holds something to be put in later."""
+        return self.template and isinstance(value, str) and bool(_PLACEHOLDER.search(value))
 
 
 def read_manifest(document: Any) -> Manifest:
@@ -74,88 +86,120 @@ def read_manifest(document: Any) -> Manifest:
         raise ConfigurationError(
             f"a manifest is a JSON object, got {type(document).__name__}", path="$"
         )
-    content: Any = document.get("modulesContent")
-    prefix = "modulesContent"
-    if content is None and isinstance(document.get("content"), Mapping):
-        content = document["content"].get("modulesContent")
-        prefix = "content.modulesContent"
-    if content is None and "moduleContent" in document:
+    outer, prefix = document, ""
+    if "modulesContent" not in document and isinstance(document.get("content"), Mapping):
+        outer, prefix = document["content"], "content."
+    if "modulesContent" not in outer and "moduleContent" in outer:
         raise ConfigurationError(
             "'moduleContent' is the key of an old preview; today's is 'modulesContent'",
-            path="moduleContent",
+            path=f"{prefix}moduleContent",
         )
+    content = outer.get("modulesContent")
     if not isinstance(content, Mapping):
         raise ConfigurationError(
             "wanted a manifest with modulesContent (or content.modulesContent for a layered one)",
             path="$",
         )
+    prefix += "modulesContent"
+    parts = [part for part in content.values() if isinstance(part, Mapping)]
     agent = content.get("$edgeAgent")
-    layered = isinstance(agent, Mapping) and "properties.desired" not in agent
-    if "$schema-template" in document:
-        found = Manifest("template", document, prefix)
-    else:
-        found = Manifest("layered" if layered else "device", document, prefix)
-    if isinstance(agent, Mapping):
-        _read_agent(found, agent, f"{prefix}.$edgeAgent")
-    hub = content.get("$edgeHub")
-    if isinstance(hub, Mapping):
-        _read_hub(found, hub, f"{prefix}.$edgeHub")
-    for name, value in content.items():
-        if not str(name).startswith("$") and isinstance(value, Mapping):
-            _read_twin(found, str(name), value, f"{prefix}.{name}")
+    layered = any(_is_path(key) for part in parts for key in part) or (
+        isinstance(agent, Mapping) and _DESIRED not in agent
+    )
+    found = Manifest("layered" if layered else "device", False, outer, prefix)
+    for name, part in content.items():
+        if isinstance(part, Mapping):
+            _read_part(found, str(name), part, f"{prefix}.{name}")
+    found.template = "$schema-template" in document or any(
+        _MODULE_IMAGE.match(str(module.settings.get("image", ""))) for module in found.modules
+    )
     return found
 
 
-def _read_agent(found: Manifest, agent: Mapping[str, Any], path: str) -> None:
-    for key, value in agent.items():
-        if key == "properties.desired" and isinstance(value, Mapping):
-            place = f"{path}.properties.desired"
-            for name, body in _entries(value.get("systemModules")):
-                where = f"{place}.systemModules.{name}"
-                found.modules.append(ManifestModule(name, where, body, system=True))
-            for name, body in _entries(value.get("modules")):
-                found.modules.append(ManifestModule(name, f"{place}.modules.{name}", body))
-            runtime = value.get("runtime")
-            settings = runtime.get("settings") if isinstance(runtime, Mapping) else None
-            registries = (
-                settings.get("registryCredentials") if isinstance(settings, Mapping) else None
-            )
-            for name, body in _entries(registries):
-                where = f"{place}.runtime.settings.registryCredentials.{name}"
-                found.credentials[name] = (where, body)
-        elif key.startswith(_MODULES) and isinstance(value, Mapping):
-            found.modules.append(ManifestModule(key[len(_MODULES) :], f"{path}.{key}", value))
-        elif key.startswith(_SYSTEM) and isinstance(value, Mapping):
-            name = key[len(_SYSTEM) :]
-            found.modules.append(ManifestModule(name, f"{path}.{key}", value, system=True))
-        elif ".registryCredentials." in key and isinstance(value, Mapping):
-            found.credentials[key.rpartition(".")[2]] = (f"{path}.{key}", value)
+def _is_path(key: Any) -> bool:
+    return str(key).startswith(f"{_DESIRED}.")
 
 
-def _read_hub(found: Manifest, hub: Mapping[str, Any], path: str) -> None:
-    for key, value in hub.items():
-        if key == "properties.desired" and isinstance(value, Mapping):
-            found.hub = value
-            routes = value.get("routes")
-            if isinstance(routes, Mapping):
-                for name, route in routes.items():
-                    found.routes[name] = (f"{path}.properties.desired.routes.{name}", route)
-        elif key.startswith(_ROUTES):
-            found.routes[key[len(_ROUTES) :]] = (f"{path}.{key}", value)
-
-
-def _read_twin(found: Manifest, name: str, value: Mapping[str, Any], path: str) -> None:
-    if "properties.desired" in value:
-        found.twins[name] = (f"{path}.properties.desired", value["properties.desired"])
+def _read_part(found: Manifest, name: str, part: Mapping[str, Any], path: str) -> None:
+    """Read what stands beside ``$edgeAgent``, ``$edgeHub`` or the name of a module."""
+    read = {"$edgeAgent": _read_agent, "$edgeHub": _read_hub}.get(name)
+    desired = part.get(_DESIRED)
+    if read is None and name.startswith("$"):
         return
+    if _DESIRED in part:
+        if read is None:
+            found.twins[name] = (f"{path}.{_DESIRED}", desired)
+        elif isinstance(desired, Mapping):
+            if found.kind == "device":
+                setattr(found, "agent" if name == "$edgeAgent" else "hub", desired)
+            read(found, desired, f"{path}.{_DESIRED}")
+    for key, value in part.items():
+        if _is_path(key) and read is not None:
+            _read_path(found, str(key), value, path)
+        elif key != _DESIRED and not _is_path(key) and found.kind == "layered":
+            found.strays.append(f"{path}.{key}")
+    if read is None and _DESIRED not in part:
+        found.twins[name] = (path, _nested(part))
+
+
+def _read_agent(found: Manifest, desired: Mapping[str, Any], path: str) -> None:
+    for key, system in (("systemModules", True), ("modules", False)):
+        for name, body in _entries(desired.get(key)):
+            found.modules.append(ManifestModule(name, f"{path}.{key}.{name}", body, system))
+    runtime = desired.get("runtime")
+    settings = runtime.get("settings") if isinstance(runtime, Mapping) else None
+    registries = settings.get("registryCredentials") if isinstance(settings, Mapping) else None
+    for name, body in _entries(registries):
+        place = f"{path}.runtime.settings.registryCredentials.{name}"
+        found.credentials[name] = (place, body)
+
+
+def _read_hub(found: Manifest, desired: Mapping[str, Any], path: str) -> None:
+    routes = desired.get("routes")
+    for name, route in routes.items() if isinstance(routes, Mapping) else ():
+        found.routes[str(name)] = (f"{path}.routes.{name}", route)
+
+
+def _read_path(found: Manifest, key: str, value: Any, path: str) -> None:
+    """Read one key of a layer's ``$edgeAgent`` or ``$edgeHub``."""
+    place = f"{path}.{key}"
+    steps = key.split(".")[2:]
+    if path.endswith("$edgeHub"):
+        if steps[0] == "routes" and len(steps) > 1:
+            found.routes[".".join(steps[1:])] = (place, value)
+        elif steps[0] not in ("routes", "storeAndForwardConfiguration", "schemaVersion"):
+            found.strays.append(place)
+        return
+    if steps[0] in ("modules", "systemModules") and len(steps) == 2:
+        if isinstance(value, Mapping):
+            module = ManifestModule(steps[1], place, value, steps[0] == "systemModules")
+            found.modules.append(module)
+        else:
+            found.strays.append(place)
+    elif steps[:3] == ["runtime", "settings", "registryCredentials"] and len(steps) == 4:
+        found.credentials[steps[3]] = (place, value)
+    elif steps[0] not in ("modules", "systemModules", "runtime", "schemaVersion"):
+        found.strays.append(place)
+
+
+def _nested(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return desired properties whose keys are paths as one object.
+
+    A path through something that is no object stays a key with dots, which is a mistake of its own.
+    """
     twin: dict[str, Any] = {}
-    for key, part in value.items():
-        inner = twin
-        steps = key.removeprefix("properties.desired.").split(".")
+    for key, value in part.items():
+        if not _is_path(key):
+            continue
+        steps = str(key).split(".")[2:]
+        inner: Any = twin
         for step in steps[:-1]:
-            inner = inner.setdefault(step, {})
-        inner[steps[-1]] = part
-    found.twins[name] = (path, twin)
+            inner = inner.setdefault(step, {}) if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and steps[-1] not in inner:
+            inner[steps[-1]] = value
+        else:
+            twin[".".join(steps)] = value
+    return twin
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -34,7 +34,9 @@ def twin_faults(properties: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if not isinstance(properties, Mapping):
         yield path, f"properties must be an object, got {type(properties).__name__}"
         return
-    size = len(json.dumps(properties, separators=(",", ":"), ensure_ascii=False).encode())
+    size = len(
+        json.dumps(properties, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    )
     if size > MAX_BYTES:
         yield path, f"the properties take {size} bytes, more than {MAX_BYTES}"
     yield from _faults(properties, path, 0)
@@ -54,17 +56,17 @@ def _faults(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
         for number, part in enumerate(value):
             yield from _faults(part, f"{path}[{number}]", depth)
     elif isinstance(value, str):
-        size = len(value.encode())
+        size = len(value.encode("utf-8", "replace"))
         if size > MAX_TEXT_BYTES:
             yield path, f"a text of {size} bytes, more than {MAX_TEXT_BYTES}"
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_INTEGER:
-        yield path, f"the whole number {value} is beyond 2^52"
+        yield path, "a whole number beyond 2^52"
 
 
 def _key_fault(key: str) -> str:
     if not key:
         return "a key is empty"
-    if len(key.encode()) > _MAX_KEY_BYTES:
+    if len(key.encode("utf-8", "replace")) > _MAX_KEY_BYTES:
         return f"a key of more than {_MAX_KEY_BYTES} bytes"
     if found := sorted({letter for letter in key if letter in ".$# " or not letter.isprintable()}):
         shown = ", ".join(repr(letter) for letter in found)

@@ -62,7 +62,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("no-manifest", lambda d: d.clear(), "wanted a manifest with modulesContent"),
     ("no-manifest", lambda d: d.update(moduleContent=d.pop("modulesContent")), "old preview"),
     ("schema", lambda d: _agent(d).pop("runtime"), "runtime is missing"),
-    ("schema", lambda d: _agent(d).update(schemaVersion="1.2"), "wanted text like"),
+    ("schema-version", lambda d: _agent(d).update(schemaVersion="1.2"), "refuses '1.2'"),
     ("schema", lambda d: _people(d).update(restartPolicy="allways"), "wanted one of never"),
     ("schema", lambda d: _people(d).update(restart="always"), "nobody knows restart here"),
     ("schema", lambda d: _people(d).update(startupOrder=-1), "-1"),

@@ -98,7 +98,7 @@ def test_options_survive_the_way_through_a_manifest(
     made = device_manifest(folder, row, environment=secrets)
     read = read_manifest(json.loads(json.dumps(made)))
     (module,) = [module for module in read.modules if not module.system]
-    assert options_of(module) == docker_options(containers(folder, row)["people"])
+    assert options_of(read, module) == docker_options(containers(folder, row)["people"])
 
 
 def test_cameras_bring_what_they_need(make_folder: MakeFolder, secrets: dict[str, str]) -> None:
