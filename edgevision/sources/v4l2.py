@@ -12,18 +12,24 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SUPPORTED", "Device", "devices", "look", "why_unusable"]
+__all__ = ["SUPPORTED", "Device", "devices", "formats", "look", "why_unusable"]
 
 SUPPORTED = sys.platform.startswith("linux")
 """True where cameras are V4L2 devices."""
 
 _QUERYCAP = 0x80685600  # _IOR('V', 0, struct v4l2_capability), 104 bytes
+_ENUM_FMT = 0xC0405602  # _IOWR('V', 2, struct v4l2_fmtdesc), 64 bytes
+_ENUM_FRAMESIZES = 0xC02C564A  # _IOWR('V', 74, struct v4l2_frmsizeenum), 44 bytes
 _REQBUFS = 0xC0145608  # _IOWR('V', 8, struct v4l2_requestbuffers), 20 bytes
 _VIDEO_CAPTURE = 0x00000001
 _VIDEO_CAPTURE_MPLANE = 0x00001000
 _DEVICE_CAPS = 0x80000000
 _BUF_TYPE_VIDEO_CAPTURE = 1
+_BUF_TYPE_VIDEO_CAPTURE_MPLANE = 9
 _MEMORY_MMAP = 1
+_DISCRETE = 1
+# More than any camera has; a driver that never ends its list must not hang the caller.
+_LONGEST_LIST = 64
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,55 @@ def look(path: str) -> Device:
     if capabilities & _DEVICE_CAPS:
         capabilities = of_node
     return Device(path, name, bool(capabilities & (_VIDEO_CAPTURE | _VIDEO_CAPTURE_MPLANE)))
+
+
+def formats(path: str) -> list[str]:
+    """Return the formats of a camera, each with its largest picture: ``MJPG up to 1920x1080``.
+
+    The size is left out where the driver does not tell it.
+
+    Raises:
+        OSError: see `look`.
+    """
+    import fcntl
+
+    found = []
+    descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        for kind in (_BUF_TYPE_VIDEO_CAPTURE, _BUF_TYPE_VIDEO_CAPTURE_MPLANE):
+            for index in range(_LONGEST_LIST):
+                answer = bytearray(struct.pack("<II", index, kind).ljust(64, b"\0"))
+                try:
+                    fcntl.ioctl(descriptor, _ENUM_FMT, answer)
+                except OSError:
+                    break
+                code = bytes(answer[44:48])
+                width, height = _largest_wh(descriptor, code)
+                name = code.decode("ascii", "replace").strip()
+                found.append(f"{name} up to {width}x{height}" if width else name)
+    finally:
+        os.close(descriptor)
+    return found
+
+
+def _largest_wh(descriptor: int, code: bytes) -> tuple[int, int]:
+    """Return the size with the most pixels; zeros if the driver does not tell."""
+    import fcntl
+
+    largest = (0, 0)
+    for index in range(_LONGEST_LIST):
+        answer = bytearray((struct.pack("<I", index) + code).ljust(44, b"\0"))
+        try:
+            fcntl.ioctl(descriptor, _ENUM_FRAMESIZES, answer)
+        except OSError:
+            break
+        kind, *numbers = struct.unpack_from("<7I", answer, 8)
+        # Discrete: width, height. Stepwise: least, most and step of the width, then of the height.
+        size = (numbers[0], numbers[1]) if kind == _DISCRETE else (numbers[1], numbers[4])
+        largest = max(largest, size, key=lambda wh: wh[0] * wh[1])
+        if kind != _DISCRETE:
+            break
+    return largest
 
 
 def devices() -> list[Device]:
