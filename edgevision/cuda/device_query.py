@@ -169,7 +169,7 @@ def query(start: Callable[[], Driver] = Driver, runtime: CudaRuntime | None = No
         served = driver.version
     except DriverError as error:
         absence, reason = explain(error)
-        call = str(error)
+        call = "" if str(error) == reason else str(error)
         if runtime:
             code, _ = runtime.count()
             call = f"cudaGetDeviceCount returned {code} ({runtime.error_text(code)}); {error}"

@@ -68,6 +68,17 @@ class TestPlatform:
         assert found.level == "ok"
         assert f"as L4T {ORIN.l4t} on {ORIN.soc} suggests" in found.seen
 
+    @pytest.mark.parametrize("name", ["nano-r32.7", "tx2-r32.7", "xavier-nx-r32.7"])
+    def test_the_chip_tells_rows_of_a_release_apart(self, bed: Bed, name: str) -> None:
+        row = platforms.platform(name)
+        bed.file("/etc/nv_tegra_release", release(row.l4t or ""))
+        bed.file("/proc/device-tree/compatible", f"nvidia,{row.soc}\0")
+        found = one(bed.look("platform"))
+        assert (found.level, f"on {row.soc} suggests" in found.seen) == ("ok", True)
+        first = next(node for node in row.devices.nodes if "*" not in node)
+        bed.file(first)
+        assert first in bed.look("nodes")[0].seen
+
 
 class TestL4t:
     @pytest.mark.parametrize(
