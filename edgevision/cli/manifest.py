@@ -83,6 +83,13 @@ def make(request: ManifestRequest, output: Output) -> int:
             raise ConfigurationError("\n".join(str(finding) for finding in refused))
         for finding in found:
             output.notice(f"warning: {finding}", finding=_fields(finding))
+    if _guesses_render(request, folder, row):
+        output.notice(
+            "the group render has another number on each host, and the image's own is taken; see "
+            "the device's with 'getent group render' and set groups: {render: NUMBER} in "
+            "deployment.yaml",
+            group="render",
+        )
     if request.out is None:
         print(text, end="")
         return 0
@@ -147,6 +154,11 @@ def _written(
     pipeline = (folder.path / "pipeline.yaml").read_text("utf-8")
     objects = kubernetes_objects(containers, pipeline)
     return {}, yaml.safe_dump_all(objects, sort_keys=False)
+
+
+def _guesses_render(request: ManifestRequest, folder: ModuleFolder, row: Platform) -> bool:
+    used = (request.gpu or folder.settings.gpu) != "none"
+    return used and "render" in row.groups and "render" not in folder.settings.groups
 
 
 def _table(found: list[Finding], path: Path, output: Output) -> None:

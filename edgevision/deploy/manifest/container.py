@@ -20,7 +20,8 @@ ARGUS_SOCKET = "/tmp/argus_socket"
 DATA_FOLDER = "/data"
 """Folder in the image that holds what must outlive the container, the outbox first."""
 
-_V4L2 = re.compile(r"(?:webcam:(?:/dev/video)?|/dev/video)(?P<number>\d+)(?:\?.*)?")
+# A number, a node, or a link to one, which Docker follows.
+_V4L2 = re.compile(r"webcam:(?P<number>\d+)(?:\?.*)?|(?:webcam:)?(?P<node>/dev/[^?]+)(?:\?.*)?")
 _CSI = re.compile(r"csi:(?P<number>\d+)?(?:\?.*)?")
 
 
@@ -114,18 +115,28 @@ def gpu_access(platform: Platform, mode: str | None) -> GpuAccess:
     return GpuAccess("gpus", all_gpus=True)
 
 
-def camera_access(uris: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def camera_access(
+    uris: Sequence[str], platform: Platform
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Return what cameras need of the host: device nodes, groups, binds.
 
     Args:
         uris: addresses of sources as in pipeline.yaml. One that holds a substitution is left out,
             since nobody knows it before the module runs.
+        platform: row of the table.
+
+    Raises:
+        ConfigurationError: the platform has no such camera.
     """
     devices: dict[str, None] = {}
     binds: dict[str, None] = {}
     for uri in uris:
         if found := _V4L2.fullmatch(uri):
-            devices[f"/dev/video{found['number']}"] = None
+            devices[found["node"] or f"/dev/video{found['number']}"] = None
         elif _CSI.fullmatch(uri):
+            if not platform.is_jetson:
+                raise ConfigurationError(
+                    f"{platform.id} has no CSI camera, and pipeline.yaml has {uri!r}; Jetsons have"
+                )
             binds[f"{ARGUS_SOCKET}:{ARGUS_SOCKET}"] = None
     return tuple(devices), ("video",) if devices else (), tuple(binds)

@@ -64,7 +64,9 @@ def _containers(
     access = gpu_access(platform, gpu or settings.gpu)
     found = {}
     for name, cameras in _replicas(folder).items():
-        devices, camera_groups, camera_binds = camera_access([folder.cameras[c] for c in cameras])
+        devices, camera_groups, camera_binds = camera_access(
+            [folder.cameras[c] for c in cameras], platform
+        )
         gpu_groups = platform.groups if access.mode != "none" else ()
         groups = dict.fromkeys((*gpu_groups, *camera_groups))
         binds = [*camera_binds, *settings.binds]

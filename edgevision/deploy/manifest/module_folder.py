@@ -11,13 +11,16 @@ from typing import Any
 
 from edgevision.config import from_mapping
 from edgevision.config.document import decode, parse_yaml, read_bytes
+from edgevision.config.models import PipelineConfig
 from edgevision.config.node import plain
 from edgevision.config.problems import Problems
 from edgevision.config.shape import write_out
+from edgevision.config.typed_file import TypedFile
+from edgevision.deploy.manifest.pipeline_twin import given_params, twin_mistakes
 from edgevision.deploy.manifest.settings import DeploymentSettings, load_settings
 from edgevision.deploy.platforms import Platform
 from edgevision.errors import ConfigurationError
-from edgevision.param import json_of
+from edgevision.suggestion import did_you_mean
 
 __all__ = ["ModuleFolder", "read_module_folder"]
 
@@ -41,7 +44,7 @@ class ModuleFolder:
         settings: deployment.yaml, or its defaults.
         cameras: address of each camera by name, with what deployment.yaml's environment and the
             defaults in pipeline.yaml put into it.
-        params: parameters that pipeline.yaml gives, by stage, and by camera and stage.
+        params: parameters that pipeline.yaml gives, as desired properties have them.
     """
 
     path: Path
@@ -100,19 +103,47 @@ def read_module_folder(path: Path, name: str | None = None) -> ModuleFolder:
         raise ConfigurationError(
             f"{module!r} cannot be a module's name: letters, digits, '_' and '-', 128 at most"
         )
-    settings = load_settings(file) if file.exists() else DeploymentSettings()
+    settings, found = DeploymentSettings(), None
+    if file.exists():
+        settings, found = load_settings(file)
     repository, version = _module_json(path / "module.json")
-    cameras, params = _pipeline(path / "pipeline.yaml", settings.environment)
-    for replica, wanted in settings.replicas.items():
-        for camera in wanted:
-            if camera not in cameras:
-                raise ConfigurationError(
-                    f"there is no camera {camera!r} in pipeline.yaml (there are: "
-                    f"{', '.join(cameras)})",
-                    file=str(file),
-                    path=f"replicas.{replica}",
-                )
+    cameras, config = _pipeline(path / "pipeline.yaml", settings.environment)
+    if found is not None:
+        _check_replicas(settings, cameras, found)
+        for way, message in twin_mistakes(settings.twin, config):
+            found.add(("twin", *way), message)
+        found.problems.raise_if_any()
+    params = given_params(config)
     return ModuleFolder(path, module, repository, version, settings, cameras, params)
+
+
+def _check_replicas(
+    settings: DeploymentSettings, cameras: Mapping[str, str], file: TypedFile
+) -> None:
+    there = ", ".join(cameras)
+    for replica, wanted in settings.replicas.items():
+        for number, camera in enumerate(wanted):
+            if camera not in cameras:
+                hint = did_you_mean(camera, cameras)
+                file.add(
+                    ("replicas", replica, number),
+                    f"there is no camera {camera!r} in pipeline.yaml{hint} (there are: {there})",
+                )
+    if not settings.replicas:
+        return
+    idle = cameras.keys() - {camera for wanted in settings.replicas.values() for camera in wanted}
+    if idle:
+        file.add(
+            ("replicas",),
+            f"nobody runs {', '.join(sorted(idle))}: every camera of pipeline.yaml belongs to a "
+            "replica",
+        )
+    if settings.published_port is not None and len(settings.replicas) > 1:
+        file.add(
+            ("published_port",),
+            f"one port of the host cannot lead to {len(settings.replicas)} modules; leave it out, "
+            "or deploy one module with all cameras",
+        )
 
 
 def _module_json(path: Path) -> tuple[str, str]:
@@ -140,8 +171,8 @@ def _module_json(path: Path) -> tuple[str, str]:
     return repository, version
 
 
-def _pipeline(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the cameras' addresses, and the parameters that are given.
+def _pipeline(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], PipelineConfig]:
+    """Return the cameras' addresses, and the pipeline as far as it is known here.
 
     Variables of this machine are not looked at: the module runs on another. A parameter that holds
     a substitution is nobody's business but the device's.
@@ -165,15 +196,7 @@ def _pipeline(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, str
         config = from_mapping(document, folder=path.parent)
     except ConfigurationError as error:
         raise ConfigurationError(str(error), file=str(path)) from error
-    params: dict[str, Any] = {}
-    common = {s.name or s.spec().name: s for s in config.stages}
-    if found := {name: _values(stage) for name, stage in common.items() if stage.values}:
-        params["stages"] = found
-    for name, camera in config.cameras.items():
-        own = {s.name or s.spec().name: s for s in camera.stages or ()}
-        if found := {name: _values(stage) for name, stage in own.items() if stage.values}:
-            params.setdefault("cameras", {})[name] = {"stages": found}
-    return cameras, params
+    return cameras, config
 
 
 def _on_device(text: str, environment: Mapping[str, str]) -> str:
@@ -184,10 +207,6 @@ def _on_device(text: str, environment: Mapping[str, str]) -> str:
         return environment.get(found["name"], default)
 
     return _VARIABLE.sub(value, text)
-
-
-def _values(stage: Any) -> dict[str, Any]:
-    return {name: json_of(value) for name, value in stage.values.items()}
 
 
 def _without_substitutions(value: Any, key: str = "") -> Any:

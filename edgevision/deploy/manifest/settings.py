@@ -173,8 +173,8 @@ class DeploymentSettings(_Settings):
     """Other modules as they stand in a manifest; `createOptions` may be an object."""
 
 
-def load_settings(path: Path) -> DeploymentSettings:
-    """Read deployment.yaml.
+def load_settings(path: Path) -> tuple[DeploymentSettings, TypedFile]:
+    """Read deployment.yaml; the second is for mistakes that show beside other files.
 
     Raises:
         ConfigurationError: one line for each mistake, with file, line and path.
@@ -203,7 +203,7 @@ def load_settings(path: Path) -> DeploymentSettings:
         except RouteError as error:
             file.add(("routes", name), str(error))
     file.problems.raise_if_any()
-    return settings
+    return settings, file
 
 
 def _texts(value: Any, way: tuple[int | str, ...]) -> Iterator[tuple[Any, str, str]]:
