@@ -11,7 +11,15 @@ from edgevision.deploy.platforms import Platform
 from edgevision.doctor.machine import Machine
 from edgevision.errors import ConfigurationError
 
-__all__ = ["HOST_RELEASE_FILES", "RELEASE_FILE", "VARIABLE", "Expectation", "expect", "soc"]
+__all__ = [
+    "HOST_RELEASE_FILES",
+    "RELEASE_FILE",
+    "VARIABLE",
+    "Expectation",
+    "expect",
+    "on_jetson",
+    "soc",
+]
 
 VARIABLE = "EDGEVISION_PLATFORM"
 """The variable in which an image carries its row."""
@@ -63,6 +71,12 @@ def expect(machine: Machine) -> Expectation:
     chip = soc(machine)
     same = [row for row in same if row.soc == chip] or same
     return _of(same, f"as L4T {release}" + (f" on {chip}" if chip else "") + " suggests")
+
+
+def on_jetson(machine: Machine) -> bool:
+    """Tell whether the host is a Jetson: by its kernel, its chip, or what the image is for."""
+    row = expect(machine).row
+    return "tegra" in machine.kernel or bool(soc(machine)) or (row is not None and row.is_jetson)
 
 
 def soc(machine: Machine) -> str:

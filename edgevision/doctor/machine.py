@@ -85,8 +85,8 @@ class Machine:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     platform: str = ""
     outbox: Path = Path("outbox.sqlite")
-    uid: int = field(default_factory=os.getuid)
-    groups: tuple[int, ...] = field(default_factory=lambda: (os.getgid(), *os.getgroups()))
+    uid: int = field(default_factory=lambda: os.geteuid())
+    groups: tuple[int, ...] = field(default_factory=lambda: (os.getegid(), *os.getgroups()))
     arch: str = field(default_factory=lambda: os.uname().machine)
     kernel: str = field(default_factory=lambda: os.uname().release)
     opencv: Callable[[], str] = _opencv

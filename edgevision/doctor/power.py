@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from edgevision.doctor.expectation import on_jetson
 from edgevision.doctor.finding import Finding, ok, problem, warning
 from edgevision.doctor.machine import Machine
 
@@ -39,14 +40,17 @@ def _mode(machine: Machine) -> str:
 
 
 def _processors(machine: Machine) -> Iterator[Finding]:
-    offline = machine.text(f"{_CPU}/offline")
-    present = machine.text(f"{_CPU}/present")
+    present = _numbers(machine.text(f"{_CPU}/present"))
+    # What a board could have and has not is off line as well.
+    offline = sorted(present & _numbers(machine.text(f"{_CPU}/offline")))
+    fix = (
+        "choose a faster power mode, if supply and cooling allow it: sudo nvpmodel -m 0 on the host"
+        if on_jetson(machine)
+        else "look at what limits the processors on the host: cpupower frequency-info, lscpu -e"
+    )
     if offline:
-        yield warning(
-            f"processors {offline} of {present or 'all'} are off line",
-            "choose a power mode with all of them: sudo nvpmodel -m 0 on the host, if its supply "
-            "and cooling allow it",
-        )
+        shown = ", ".join(map(str, offline))
+        yield warning(f"processors {shown} of {len(present)} are off line", fix)
     slow = []
     for path in machine.matches(f"{_CPU}/cpu[0-9]*/cpufreq"):
         most = machine.number(f"{path}/cpuinfo_max_freq")
@@ -56,17 +60,22 @@ def _processors(machine: Machine) -> Iterator[Finding]:
     if slow:
         allowed, most = min(slow)
         yield warning(
-            f"{len(slow)} processors may run at {allowed / 1e6:.2f} of {most / 1e6:.2f} GHz",
-            "choose a faster power mode: sudo nvpmodel -m 0 on the host",
+            f"{len(slow)} processors may run at {allowed / 1e6:.2f} of {most / 1e6:.2f} GHz", fix
         )
     elif not offline:
         yield ok("no processor is held back")
 
 
+def _numbers(text: str) -> set[int]:
+    """Read the kernel's lists of processors: ``0-3,6``."""
+    found = re.findall(r"(\d+)(?:-(\d+))?", text)
+    return {n for first, last in found for n in range(int(first), int(last or first) + 1)}
+
+
 def _gpus(machine: Machine) -> Iterator[Finding]:
     for path in machine.matches("/sys/class/devfreq/*"):
         name = machine.text(f"{path}/device/of_node/name") or path.rpartition("/")[2]
-        if not re.search(r"gpu|g[vpab]\d+b", name):
+        if not re.search(r"gpu|g[a-z]\d+b", name):
             continue
         least, most = machine.number(f"{path}/min_freq"), machine.number(f"{path}/max_freq")
         rates = machine.text(f"{path}/available_frequencies").split()

@@ -209,7 +209,7 @@ class TestPower:
         bed.files(
             {
                 f"{CPU}/present": "0-3\n",
-                f"{CPU}/offline": "2-3\n",
+                f"{CPU}/offline": "2-3,6-127\n",
                 f"{CPU}/cpu0/cpufreq/cpuinfo_max_freq": "1479000\n",
                 f"{CPU}/cpu0/cpufreq/scaling_max_freq": "918000\n",
                 f"{gpu}/min_freq": "76800000\n",
@@ -217,11 +217,21 @@ class TestPower:
                 f"{gpu}/available_frequencies": "76800000 640000000 921600000\n",
             }
         )
-        found = bed.look("power")
+        found = bed.look("power", kernel="4.9.140-tegra")
         assert levels(found) == ["warning"] * 3
-        assert "2-3 of 0-3" in found[0].seen
+        assert all("nvpmodel" in finding.fix for finding in found)
+        assert "processors 2, 3 of 4" in found[0].seen
         assert "0.92 of 1.48 GHz" in found[1].seen
         assert "640 of 922 MHz" in found[2].seen
+
+    def test_what_a_board_could_have_is_not_missed(self, bed: Bed) -> None:
+        bed.files({f"{CPU}/present": "0-1\n", f"{CPU}/offline": "2-127\n"})
+        assert levels(bed.look("power")) == ["ok"]
+
+    def test_a_pc_has_no_nvpmodel(self, bed: Bed) -> None:
+        bed.files({f"{CPU}/present": "0-1\n", f"{CPU}/offline": "1\n"})
+        (found,) = bed.look("power")
+        assert (found.level, "lscpu" in found.fix) == ("warning", True)
 
     def test_clocks_are_held(self, bed: Bed) -> None:
         gpu = "/sys/class/devfreq/17000000.ga10b"
