@@ -1,6 +1,6 @@
-"""The tables of docs/pipeline-yaml.md, made from the models.
+"""The tables of docs/pipeline-yaml.md and docs/manifest.md, made from the models.
 
-``python -m tests.docs.settings_tables`` writes them into the page.
+``python -m tests.docs.settings_tables`` writes them into the pages.
 """
 
 from __future__ import annotations
@@ -21,6 +21,13 @@ from edgevision.config.models import (
     WebConfig,
 )
 from edgevision.config.wording import follow, shown, wanted
+from edgevision.deploy.manifest.settings import (
+    Collector,
+    DeploymentSettings,
+    Registry,
+    RouteSettings,
+    RuntimeImages,
+)
 from edgevision.upstream.registry import upstream_kinds
 from edgevision.upstream.settings import (
     ArtifactSettings,
@@ -29,7 +36,8 @@ from edgevision.upstream.settings import (
     PublishSettings,
 )
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "pipeline-yaml.md"
+_DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = (_DOCS / "pipeline-yaml.md", _DOCS / "manifest.md")
 
 _MARKED = re.compile(r"(?P<begin><!-- settings: (?P<name>\S+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -48,6 +56,11 @@ def tables() -> dict[str, str]:
         "upstream.iotedge.outbox": OutboxSettings,
         "upstream.iotedge.artifacts": ArtifactSettings,
         "web": WebConfig,
+        "deployment": DeploymentSettings,
+        "deployment.route": RouteSettings,
+        "deployment.registry": Registry,
+        "deployment.runtime": RuntimeImages,
+        "deployment.collector": Collector,
     }
     return {name: _table(model.model_json_schema()) for name, model in models.items()}
 
@@ -94,4 +107,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in PAGES:
+        path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
