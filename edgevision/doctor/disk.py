@@ -46,7 +46,8 @@ def check(machine: Machine) -> Iterator[Finding]:
     if kind == "overlay" and machine.in_container:
         yield warning(
             f"the outbox {file} is in the container's own layer and goes with it",
-            f"put it on a volume: -v NAME:{folder} (Binds in createOptions)",
+            "mount a volume (Binds in createOptions) and name a path on it as the outbox's in "
+            "pipeline.yaml",
         )
     elif kind in _TEMPORARY:
         yield warning(f"the outbox {file} is in memory ({kind})", "put it on a disk or a volume")

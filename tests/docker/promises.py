@@ -80,6 +80,7 @@ def _opencv(image: Image, platform: Platform) -> None:
     for name in ("opencv-python", "opencv-python-headless", "opencv-contrib-python"):
         assert f"{name}=={version}+" in listed
     assert image.environment["PATH"].startswith("/opt/edgevision/bin:")
+    assert image.environment["EDGEVISION_PLATFORM"] == platform.id
 
 
 def _module(image: Image, platform: Platform) -> None:
@@ -89,11 +90,23 @@ def _module(image: Image, platform: Platform) -> None:
     assert image.run("cat", "/app/pipeline.yaml")
 
 
+def _no_devices(image: Image, platform: Platform) -> None:
+    """Without devices the checks refuse it, and say why."""
+    asked = "edgevision devicequery; echo status $?"
+    *_, result, status = image.run("sh", "-c", asked).splitlines()
+    assert (result, status) == ("Result = FAIL", "status 1")
+    told = image.run("sh", "-c", "edgevision doctor --text; echo status $?")
+    assert "as EDGEVISION_PLATFORM says" in told
+    assert f"device nodes of {platform.id} is here" in told
+    assert "this check failed" not in told
+    assert told.endswith("status 1\n")
+
+
 PROMISES = {
     "l4t": (_driver, _user, _lean),
     "cuda": (_cuda,),
     "opencv": (_opencv,),
-    "module": (_module,),
+    "module": (_module, _no_devices),
 }
 """By layer."""
 
