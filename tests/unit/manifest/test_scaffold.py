@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -88,6 +89,19 @@ def test_it_makes_a_manifest_at_once(
     assert run([*words, "--out", str(out)]) == 0
     assert "next: az iot edge set-modules" in capfd.readouterr()[1]
     assert run(["manifest", "--check", str(out), "--platform", "orin-r36", "--text"]) == 0
+
+
+def test_builders_that_know_nothing_of_edgevision_can_build_it() -> None:
+    files = {str(path): text for path, text in module_files("people", "orin-r36").items()}
+    # Without BuildKit there are neither mounts nor named contexts.
+    assert "--mount" not in files["Dockerfile"]
+    options = json.loads(files["module.json"])["image"]["buildOptions"]
+    assert options == ["--build-arg=BASE_IMAGE=${BASE_IMAGE}"]
+    assert "ARG BASE_IMAGE\n" in files["Dockerfile"]
+    given = {line.partition("=")[0] for line in files[".env.example"].splitlines()}
+    texts = files["module.json"] + files["deployment.yaml"] + files["deployment.template.json"]
+    for name in re.findall(r"\$\{?([A-Z][A-Z_]+)(?![A-Za-z_.])\}?", texts):
+        assert name in given | {"NAME", "CAMERA"}, f"{name} is not in .env.example"
 
 
 @pytest.mark.parametrize("name", ["a/b", "People", "1x", "", "a" * 64, "../x"])
