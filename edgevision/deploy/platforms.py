@@ -9,13 +9,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import to_json
-
-from edgevision.config.document import decode, parse_yaml, read_bytes
-from edgevision.config.node import Node, locate, plain
+from edgevision.config.node import Node
 from edgevision.config.problems import Problems
-from edgevision.config.wording import explain, follow
+from edgevision.config.typed_file import read_typed
 from edgevision.deploy.facts import MODES, DeviceSet, Download, Fact, Release, Table
 from edgevision.errors import ConfigurationError
 from edgevision.suggestion import did_you_mean
@@ -255,16 +251,8 @@ def load(path: str | Path = FILE) -> Platforms:
     Raises:
         ConfigurationError: one line for each mistake, with file, line and path.
     """
-    path = Path(path)
-    problems = Problems(str(path))
-    root = parse_yaml(decode(read_bytes(path), str(path)), problems)
-    try:
-        table = Table.model_validate_json(to_json(plain(root)), strict=True)
-    except ValidationError as error:
-        schema = Table.model_json_schema()
-        for found in error.errors(include_url=False, include_input=False):
-            _explain(root, problems, schema, dict(found))
-        raise problems.error() from error
+    table, file = read_typed(Path(path), Table)
+    root, problems = file.root, file.problems
     _check_sources(root, table, problems)
     _check_references(root, table, problems)
     problems.raise_if_any()
@@ -272,16 +260,6 @@ def load(path: str | Path = FILE) -> Platforms:
     _check_families(root, platforms, problems)
     problems.raise_if_any()
     return platforms
-
-
-def _explain(root: Node, problems: Problems, schema: dict[str, Any], error: dict[str, Any]) -> None:
-    way: Way = error["loc"]
-    lacking = error["type"] in ("missing", "extra_forbidden")
-    place = locate(root, way[:-1] if lacking else way)
-    rest = way[-1:] if lacking else place.rest
-    part = follow(schema, way[:-1] if lacking else way)
-    shown = way[:-1] if error["type"] == "missing" else way
-    problems.add_at(root, shown, explain(error, place.node, rest, part))
 
 
 def _check_sources(root: Node, table: Table, problems: Problems) -> None:
