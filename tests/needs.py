@@ -61,6 +61,12 @@ def _opencv_with_gstreamer() -> bool:
     return done.returncode == 0
 
 
+def _cudart() -> bool:
+    from edgevision.cuda.cudart import find
+
+    return find() is not None
+
+
 def _opencv_4() -> bool:
     import cv2
 
@@ -76,6 +82,9 @@ NEEDS = {
         "apt-get install apt-utils buildah gnupg mmdebstrap runc",
         lambda: all(map(shutil.which, ("apt-ftparchive", "buildah", "gpg", "mmdebstrap"))),
         required=False,
+    ),
+    "cudart": Need(
+        "CUDA's runtime library", "pip install nvidia-cuda-runtime", _cudart, required=False
     ),
     "g++": Need("g++", "apt-get install g++", _binary("g++")),
     "chromium": Need("chromium", "apt-get install chromium", _binary("chromium")),
