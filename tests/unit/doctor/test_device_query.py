@@ -291,7 +291,6 @@ def test_a_real_runtime_answers_like_the_fake() -> None:
 
 
 def test_the_command_without_a_device() -> None:
-
     text = run("devicequery", CUDA_VISIBLE_DEVICES="-1")
     assert text.code == 1
     *_, missing, result = text.out.splitlines()
