@@ -14,6 +14,7 @@ import typer
 
 from edgevision.cli.check_commands import add_check_commands
 from edgevision.cli.fleet_commands import add_fleet_commands
+from edgevision.cli.help_order import arrange
 from edgevision.cli.options import AsJson as AsJson
 from edgevision.cli.options import Quiet as Quiet
 from edgevision.cli.output import Output
@@ -413,6 +414,8 @@ def new_stage(
 
 # It adds its commands to `application`, with the options above.
 from edgevision.cli import simulate  # noqa: E402, F401
+
+arrange(application)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
