@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 from collections.abc import Generator, Iterator
 from functools import cache
@@ -113,6 +114,20 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"skipped under --nothing-skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Take away the log handlers that a command run in this process leaves: their file is gone."""
+    root, ours = logging.getLogger(), logging.getLogger("edgevision")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
+            handler.close()
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -48,7 +49,11 @@ class ShutdownGuard:
 
     def _wait(self) -> None:
         if not self._disarmed.wait(self._limit_s):
-            _log.warning("not everything has ended within %g s; ending now", self._limit_s)
-            for handler in logging.getLogger().handlers:
-                handler.flush()
-            self._end(self.code)
+            try:
+                _log.warning("not everything has ended within %g s; ending now", self._limit_s)
+                for handler in logging.getLogger().handlers:
+                    # A closed standard error must not keep the process.
+                    with contextlib.suppress(OSError, ValueError):
+                        handler.flush()
+            finally:
+                self._end(self.code)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgevision.cli.application import run
 from edgevision.deploy import platforms
 from edgevision.deploy.manifest.check import check_manifest
 from edgevision.deploy.manifest.reading import read_manifest
@@ -112,6 +114,17 @@ def test_what_works_but_hardly_as_meant_is_a_warning(manifest: dict[str, Any]) -
     assert any("did you mean 'people'? Capitals count" in str(f) for f in check_manifest(manifest))
 
 
+def test_warnings_count_where_they_are_to(
+    manifest: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _agent(manifest)["modules"]["people"]["settings"]["image"] = "people"
+    file = tmp_path / "m.json"
+    file.write_text(json.dumps(manifest))
+    assert run(["manifest", "--check", str(file), "--text"]) == 0
+    assert "0 errors, 1 warnings" in capfd.readouterr()[0]
+    assert run(["manifest", "--check", str(file), "--strict", "--text"]) == 1
+
+
 def test_store_limits_are_known_to_edge_hub_alone(manifest: dict[str, Any]) -> None:
     _edge_hub(manifest)["storeAndForwardConfiguration"]["storeLimits"] = {"maxSizeBytes": 1000}
     assert _found(manifest) == [("warning", "store-and-forward")]
@@ -164,6 +177,11 @@ def test_a_template_is_checked_as_a_whole(manifest: dict[str, Any]) -> None:
     agent["runtime"]["settings"]["registryCredentials"]["main"]["address"] = "$REGISTRY"
     template["modulesContent"]["people"]["properties.desired"]["$CONTAINER"] = {"a": "$B"}
     assert _found(template) == []
+    agent["modules"]["people"]["status"] = "${STATUS}"
+    assert _found(template) == []
+    agent["modules"]["people"]["status"] = "stoped"
+    assert _found(template) == [("error", "schema")]
+    agent["modules"]["people"]["status"] = "stopped"
     agent["systemModules"]["edgeHub"].pop("restartPolicy")
     assert _found(template) == [("error", "schema")]
 

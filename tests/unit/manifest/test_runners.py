@@ -95,6 +95,17 @@ def test_kubernetes_gets_the_gpu_from_its_plugin(make_folder: MakeFolder) -> Non
     assert container["resources"]["limits"] == {"nvidia.com/gpu": 1, "memory": "2048Mi"}
     assert pod["runtimeClassName"] == "nvidia"
     assert pod["nodeSelector"] == {"kubernetes.io/arch": "arm64"}
+    # One identity, one outbox, one reader of the cameras.
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert deployment["spec"]["replicas"] == 1
+    assert pod["securityContext"]["fsGroup"] == 10001
+    assert pod["terminationGracePeriodSeconds"] == 10
+    probes = {key: container[key]["httpGet"]["path"] for key in container if "Probe" in key}
+    assert probes == {
+        "startupProbe": "/health",
+        "readinessProbe": "/ready",
+        "livenessProbe": "/health",
+    }
     variables = {entry["name"]: entry for entry in container["env"]}
     assert variables["ZONE"]["value"] == "north"
     assert variables["CAMERA_PASSWORD"]["valueFrom"]["secretKeyRef"] == {
