@@ -211,20 +211,20 @@ class Steering:
 
     async def _apply(self, wish: Mapping[str, Any]) -> None:
         """Put ``wish`` into force, as a whole or not at all."""
-        # On a thread: a stage file may import for seconds.
-        wanted = await asyncio.to_thread(self._baseline.apply, wish)
-        plans = plan(self.now, wanted)
-        publish = wanted.config.publish
         try:
+            # On a thread: a stage file may import for seconds.
+            wanted = await asyncio.to_thread(self._baseline.apply, wish)
+            publish = wanted.config.publish
             await self._runner.revise(
-                plans,
+                plan(self.now, wanted),
                 publish=None if publish == self.now.config.publish else publish,
                 timeout_s=self._timeout_s,
             )
-        except (EdgeVisionError, asyncio.CancelledError):
+        except EdgeVisionError:
             raise
         except Exception as error:
-            # A constructor of a user's stage may raise anything.
+            # A user's stage may raise anything, and the next properties are to be taken all the
+            # same: whoever applies them must not end.
             raise StageError(
                 redact(f"{type(error).__name__}: {error}"), camera="?", stage="?", sequence=None
             ) from error

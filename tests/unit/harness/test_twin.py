@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from edgevision import ConfigurationError
 from edgevision.errors import StageError
-from edgevision.harness.desired import Baseline
+from edgevision.harness.desired import Baseline, Wanted
 from edgevision.harness.transport import TransportError, Twin
 from edgevision.harness.twin import DesiredOutcome, Steering
 from edgevision.result import Result
@@ -135,6 +135,28 @@ def test_a_stage_that_refuses_refuses_for_all(
             assert stages(runner, "yard")["count"]["step"] == 1.0
             assert stages(runner, "door")["add"]["amount"] == 2
             assert list(stages(runner, "door")) == ["add", "count"]
+
+    asyncio.run(scenario())
+
+
+class _Surprising(Baseline):
+    def apply(self, wish: Mapping[str, Any]) -> Wanted:
+        if wish.get("log_level") == "debug":
+            raise RuntimeError("password=hunter2 was not expected")
+        return super().apply(wish)
+
+
+def test_whatever_goes_wrong_the_next_properties_are_taken(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = pipeline(tmp_path)
+        async with playing(config) as runner:
+            steering = Steering(runner, _Surprising(config))
+            steering.start()
+            outcome = await asyncio.wait_for(take(steering, 1, log_level="debug"), 10)
+            assert "RuntimeError" in outcome.reason
+            assert "hunter2" not in outcome.reason
+            assert (await take(steering, 2, log_level=None)) == DesiredOutcome(2, 2)
+            await steering.stop()
 
     asyncio.run(scenario())
 
