@@ -77,15 +77,25 @@ class Baseline:
                 each mistake, and begins with its path in the desired properties.
         """
         document = copy.deepcopy(self._document)
+        stages = wish.get("stages")
+        if isinstance(stages, list):
+            # In the long form: what a camera changes in its stages finds them there by name.
+            named = self._checked(_Change({**document, "stages": stages}))
+            document["stages"] = _long(named.stages)
+            if "stage_order" not in wish:
+                wish = {key: value for key, value in wish.items() if key != "stages"}
         change = _Change(document)
         change.apply(wish)
-        try:
-            config = from_mapping(document, folder=self._folder, files=self._files)
-        except ConfigurationError as error:
-            raise _in_twin_words(error, change.names) from error
+        config = self._checked(change)
         config = config.model_copy(update={"module": self.config.module})
         config._file = self.config.file
         return Wanted(config, frozenset(change.paused & config.cameras.keys()), change.log_level)
+
+    def _checked(self, change: _Change) -> PipelineConfig:
+        try:
+            return from_mapping(change.document, folder=self._folder, files=self._files)
+        except ConfigurationError as error:
+            raise _in_twin_words(error, change.names) from error
 
 
 def merge(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,15 +175,15 @@ class _Change:
     """Writes a wish into a document in the long form of pipeline.yaml."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
+        self.document = document
         self.paused: set[str] = set()
         self.log_level: str | None = None
 
     @property
     def names(self) -> dict[str, list[str]]:
         """Names of the stages in each list, by what leads to it: "" or "cameras.door."."""
-        lists = {"": self._document["stages"]}
-        for name, camera in self._document["cameras"].items():
+        lists = {"": self.document["stages"]}
+        for name, camera in self.document["cameras"].items():
             if isinstance(camera, dict) and isinstance(camera.get("stages"), list):
                 lists[f"cameras.{name}."] = camera["stages"]
         return {
@@ -192,20 +202,20 @@ class _Change:
         if problems:
             raise _all(problems)
         if "stages" in wish or "stage_order" in wish:
-            self._document["stages"] = _stages(self._document["stages"], wish, ())
+            self.document["stages"] = _stages(self.document["stages"], wish, ())
         cameras = wish.get("cameras", {})
         if not isinstance(cameras, Mapping):
             raise _problem(("cameras",), f"must be an object of cameras, got {_kind(cameras)}")
         for name, camera in cameras.items():
             self._camera(name, camera)
         if "camera_order" in wish:
-            order = _order(wish["camera_order"], list(self._document["cameras"]), ("camera_order",))
-            known = self._document["cameras"]
-            self._document["cameras"] = {name: known[name] for name in order}
+            order = _order(wish["camera_order"], list(self.document["cameras"]), ("camera_order",))
+            known = self.document["cameras"]
+            self.document["cameras"] = {name: known[name] for name in order}
         publish = wish.get("publish", {})
         if not isinstance(publish, Mapping):
             raise _problem(("publish",), f"must be an object, got {_kind(publish)}")
-        self._document["publish"] = merge(self._document["publish"], publish)
+        self.document["publish"] = merge(self.document["publish"], publish)
         if "log_level" in wish:
             try:
                 self.log_level = read_level(wish["log_level"])
@@ -214,7 +224,7 @@ class _Change:
 
     def _camera(self, name: str, wish: Any) -> None:
         way = ("cameras", name)
-        cameras = self._document["cameras"]
+        cameras = self.document["cameras"]
         if wish is False:
             cameras.pop(name, None)
             return
@@ -238,7 +248,7 @@ class _Change:
             camera[key] = value
         if "stages" in wish or "stage_order" in wish:
             own = camera.get("stages")
-            common = copy.deepcopy(self._document["stages"])
+            common = copy.deepcopy(self.document["stages"])
             camera["stages"] = _stages(common if own is None else own, wish, way)
         paused = wish.get("paused", False)
         if not isinstance(paused, bool):
@@ -250,10 +260,10 @@ class _Change:
 def _stages(present: list[Any], wish: Mapping[str, Any], way: Way) -> list[Any]:
     """Return a list of stages as changed by ``stages`` and ``stage_order`` of ``wish``."""
     change = wish.get("stages", {})
-    if isinstance(change, Sequence) and not isinstance(change, str):
+    if isinstance(change, list):
         if "stage_order" in wish:
             raise _problem((*way, "stage_order"), "is not needed: stages is a list, in order")
-        return list(change)
+        return change
     if not isinstance(change, Mapping):
         raise _problem(
             (*way, "stages"), f"must be an object of stages by name, or a list, got {_kind(change)}"

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from edgevision import ConfigurationError
 from edgevision.harness.desired import Baseline, Wanted, changed_paths, merge, plan, without
 from tests.unit.harness.pipelines import pipeline
+from tests.unit.harness.wishes import patches
 
 
 @pytest.fixture
@@ -54,6 +56,14 @@ def test_no_wish_is_pipeline_yaml(baseline: Baseline) -> None:
             YARD,
         ),
         ({"stages": ["edges"]}, [("edges", {})], YARD),
+        (
+            {
+                "stages": ["edges", {"./stages.py:Add": {"amount": 1}}],
+                "cameras": {"door": {"stages": {"edges": False, "add": {"amount": 6}}}},
+            },
+            [("add", {"amount": 6})],
+            YARD,
+        ),
         (
             {"cameras": {"door": {"stages": {"count": {"step": 2}}}}},
             [DOOR[0], ("count", {"step": 2.0})],
@@ -138,6 +148,8 @@ REFUSED = [
     ({"stages": {"add": {"amount": "5"}}}, "stages.add.amount: .*must be int"),
     ({"stages": {"add": 5}}, "stages.add: a stage is an object of parameters"),
     ({"stages": 5}, "stages: must be an object of stages by name, or a list, got a number"),
+    ({"stages": [None], "cameras": {"door": {"stages": {}}}}, r"stages\[0\]"),
+    ({"stages": ["edges"], "stage_order": ["edges"]}, "stage_order: is not needed"),
     ({"stages": ["nothing"]}, r"stages\[0\].*no built-in stage 'nothing'"),
     ({"stages": {"x": {"use": "./none.py:X"}}}, "stages.x"),
     ({"stage_order": ["ad"]}, "stage_order: there is no 'ad', did you mean 'add'"),
@@ -164,6 +176,22 @@ def test_what_is_wrong_is_named_with_its_path(
 ) -> None:
     with pytest.raises(ConfigurationError, match=f"^{wanted}"):
         baseline.apply(wish)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sequence=patches(10))
+def test_random_wishes_are_put_in_force_or_refused(
+    baseline: Baseline, sequence: list[dict[str, Any]]
+) -> None:
+    now, desired = baseline.apply({}), dict[str, Any]()
+    for patch in sequence:
+        wish = merge(desired, patch)
+        try:
+            wanted = baseline.apply(wish)
+            plan(now, wanted)
+        except ConfigurationError:
+            continue
+        now, desired = wanted, wish
 
 
 def test_all_mistakes_are_told_at_once(baseline: Baseline) -> None:

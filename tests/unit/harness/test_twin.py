@@ -231,9 +231,7 @@ def test_the_log_level(tmp_path: Path) -> None:
         logging.getLogger("edgevision").setLevel(before)
 
 
-@settings(
-    max_examples=4, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequence=patches(25))
 def test_no_sequence_of_patches_leaves_half_of_one_behind(
     tmp_path: Path, sequence: list[dict[str, Any]]
