@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ FORMATS = ("device", "layered", "template", "compose", "kubernetes", "docker")
 _NEXT = {
     "device": "az iot edge set-modules --hub-name HUB --device-id DEVICE --content {file}",
     "layered": "edgevision deploy {file} --hub HUB --target \"tags.edgevision='yes'\"",
-    "template": "open {file} in VS Code, or: iotedgedev genconfig",
+    "template": "open {file} in VS Code, or: iotedgedev solution genconfig --file {file}",
     "compose": "docker compose --file {file} up --detach",
     "kubernetes": "kubectl apply --filename {file}",
     "docker": "sh {file}",
@@ -143,7 +144,9 @@ def _written(
         elif request.form == "layered":
             made = documents.layered(folder, row, gpu=gpu)
         else:
-            made = documents.template(folder, row, gpu=gpu)
+            home = Path() if request.out is None else request.out.parent
+            place = Path(os.path.relpath(folder.path, home)).as_posix()
+            made = documents.template(folder, row, gpu=gpu, place=place)
         return made, json.dumps(made, indent=2) + "\n"
     containers = documents.containers(folder, row, gpu)
     if request.form == "compose":

@@ -153,10 +153,20 @@ def layered(
     return {"content": {"modulesContent": content}}
 
 
-def template(folder: ModuleFolder, platform: Platform, *, gpu: str | None = None) -> dict[str, Any]:
+def template(
+    folder: ModuleFolder, platform: Platform, *, gpu: str | None = None, place: str = "."
+) -> dict[str, Any]:
     """Return a deployment.template.json for VS Code's IoT Edge tools and iotedgedev.
 
-    References stay references, options stay objects, and the image is ``${MODULES.name.arch}``.
+    References stay references, options stay objects, and the image is that of the module.json at
+    ``place``: ``${MODULEDIR<place>.arch}``. The shorter ``${MODULES.name.arch}`` is for folders
+    below a folder ``modules`` alone.
+
+    Args:
+        folder: the module's folder.
+        platform: row of the table.
+        gpu: way to the GPU; default what deployment.yaml says.
+        place: the module's folder as seen from the template's, with ``/``.
 
     Raises:
         ConfigurationError: see `device_manifest`.
@@ -167,7 +177,7 @@ def template(folder: ModuleFolder, platform: Platform, *, gpu: str | None = None
         module = _module(folder.settings, container, keep)
         architecture = _ARCHITECTURES.get(platform.arch, platform.arch)
         module["settings"] = {
-            "image": f"${{MODULES.{folder.name}.{architecture}}}",
+            "image": f"${{MODULEDIR<{place}>.{architecture}}}",
             "createOptions": docker_options(container),
         }
         modules[name] = module

@@ -195,7 +195,7 @@ def test_a_template_holds_no_secret(make_folder: MakeFolder) -> None:
     made = template(folder, platforms.platform("orin-r36"))
     text = json.dumps(made)
     assert "$REGISTRY_PASSWORD" in text
-    assert "${MODULES.people.arm64v8}" in text
+    assert "${MODULEDIR<.>.arm64v8}" in text
     assert isinstance(_module(made)["settings"]["createOptions"], dict)
 
 

@@ -132,6 +132,21 @@ def test_docker_run_is_one_line(make_folder: MakeFolder) -> None:
     assert made.image in words
 
 
+def test_a_template_finds_the_module_from_where_it_is_written(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = make_folder()
+    out = tmp_path / "made" / "deployment.template.json"
+    out.parent.mkdir()
+    line = ["manifest", str(folder), "--platform", "orin-r36", "--format", "template"]
+    assert run([*line, "--out", str(out)]) == 0
+    agent = json.loads(out.read_text())["modulesContent"]["$edgeAgent"]["properties.desired"]
+    [module] = agent["modules"].values()
+    place, architecture = module["settings"]["image"].removeprefix("${MODULEDIR<").split(">")
+    assert architecture == ".arm64v8}"
+    assert (out.parent / place / "module.json").resolve() == (folder / "module.json").resolve()
+
+
 @pytest.mark.parametrize("form", ["compose", "kubernetes", "docker", "layered", "template"])
 def test_every_form_is_written(
     form: str,

@@ -100,7 +100,7 @@ def test_builders_that_know_nothing_of_edgevision_can_build_it() -> None:
     assert "ARG BASE_IMAGE\n" in files["Dockerfile"]
     given = {line.partition("=")[0] for line in files[".env.example"].splitlines()}
     texts = files["module.json"] + files["deployment.yaml"] + files["deployment.template.json"]
-    for name in re.findall(r"\$\{?([A-Z][A-Z_]+)(?![A-Za-z_.])\}?", texts):
+    for name in re.findall(r"\$\{?([A-Z][A-Z_]+)(?![A-Za-z_.<])\}?", texts):
         assert name in given | {"NAME", "CAMERA"}, f"{name} is not in .env.example"
 
 
