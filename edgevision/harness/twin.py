@@ -82,6 +82,7 @@ class Steering:
         self._timeout_s = timeout_s
         self._retry_s = retry_s
         self._desired: dict[str, Any] = {}
+        self._accepted: dict[str, Any] = {}
         self._local: dict[str, Any] = {}
         self._wish: Mapping[str, Any] = {}
         self._known_version: int | None = None
@@ -145,7 +146,8 @@ class Steering:
         """
         async with self._applying:
             local = merge(self._local, patch)
-            await self._apply(merge(self._desired, local))
+            # Not over desired properties that were refused: a camera can be paused all the same.
+            await self._apply(merge(self._accepted, local))
             self._local = local
         self._changed()
 
@@ -194,10 +196,10 @@ class Steering:
             asyncio.get_running_loop().call_later(self._retry_s, self._wake.set)
 
     async def _apply_desired(self) -> None:
-        version, before = self._known_version, self.outcome
+        version, before, desired = self._known_version, self.outcome, self._desired
         if version is None:
             return
-        wish = merge(self._desired, self._local)
+        wish = merge(desired, self._local)
         try:
             if wish != self._wish:
                 await self._apply(wish)
@@ -205,6 +207,7 @@ class Steering:
             self.outcome = _refused(version, before.applied_version, error)
             _log.error("desired properties of version %d refused: %s", version, redact(str(error)))
             return
+        self._accepted = desired
         self.outcome = DesiredOutcome(version, version)
         if self.outcome != before:
             _log.info("desired properties of version %d are in force", version)

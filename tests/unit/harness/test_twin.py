@@ -216,6 +216,23 @@ def test_what_a_method_sets_holds_until_the_twin_says_something_else_there(tmp_p
     asyncio.run(scenario())
 
 
+def test_methods_work_while_the_desired_properties_are_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with steered(tmp_path) as (runner, steering):
+            await take_twin(steering, twin(1, stages={"count": {"step": 3}}))
+            await take(steering, 2, stages={"add": {"amount": "much"}})
+            assert steering.outcome.status == "refused"
+            await steering.set({"cameras": {"door": {"paused": True}}})
+            assert runner.cameras["door"].paused
+            assert stages(runner, "door")["count"]["step"] == 3.0
+            assert steering.outcome.status == "refused"
+            assert (await take(steering, 3, stages={"add": {"amount": 4}})).status == "applied"
+            assert runner.cameras["door"].paused
+            assert stages(runner, "door")["add"]["amount"] == 4
+
+    asyncio.run(scenario())
+
+
 def test_the_log_level(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with steered(tmp_path, log_level="warning") as (_, steering):
