@@ -116,6 +116,14 @@ def pytest_make_collect_report(
     return report
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_small_heap() -> Iterator[None]:
+    """Keep what a module's tests imported out of the collection after each later test."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """Take away the log handlers that a command run in this process leaves: their file is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ __all__ = ["Held", "adopt_orphans", "left_behind"]
 # Helpers of the standard library that live as long as the interpreter, once something needs them.
 _ALLOWED_COMMANDS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
-_LISTEN = "0A"
+_NETWORK = (socket.AF_INET, socket.AF_INET6)
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -128,24 +129,18 @@ def _command(pid: int) -> str:
 
 
 def _listening() -> dict[str, str]:
-    own = set()
+    # Each socket is asked itself: the kernel's list of all connections takes it 30 ms to write.
+    found = {}
     for descriptor in Path("/proc/self/fd").glob("*"):
         try:
             target = os.readlink(descriptor)
-        except OSError:  # glob's own descriptor
+            if not target.startswith("socket:["):
+                continue
+            with socket.socket(fileno=os.dup(int(descriptor.name))) as copy:
+                if copy.family in _NETWORK and copy.getsockopt(
+                    socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+                ):
+                    found[target] = f"port {copy.getsockname()[1]}"
+        except OSError:  # closed meanwhile, such as glob's own descriptor
             continue
-        if target.startswith("socket:["):
-            own.add(target[len("socket:[") : -1])
-    if not own:
-        return {}
-    found = {}
-    for table in ("tcp", "tcp6"):
-        try:
-            lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            words = line.split()
-            if words[3] == _LISTEN and words[9] in own:
-                found[words[9]] = f"{table} port {int(words[1].rpartition(':')[2], 16)}"
     return found

@@ -128,7 +128,7 @@ def test_what_outlives_a_test_is_blamed_on_it(tmp_path: Path) -> None:
     assert "left behind: thread 'forgotten'" in found.pop("test_leaves_a_thread")
     assert "input()" in found.pop("test_leaves_a_process")
     assert "sleep 3" in found.pop("test_leaves_an_orphan")
-    assert "socket listening on tcp port" in found.pop("test_leaves_a_listening_socket")
+    assert "socket listening on port" in found.pop("test_leaves_a_listening_socket")
     assert "ResourceWarning: unclosed file" in found.pop("test_forgets_to_close_a_file")
     assert "DeprecationWarning: old" in found.pop("test_warns")
     assert "ZeroDivisionError" in found.pop("test_thread_raises")
