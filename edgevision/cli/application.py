@@ -332,8 +332,13 @@ def build(
         bool, typer.Option("--print", help="Show the plan only, as docker-bake.json.")
     ] = False,
     repository: Annotated[
-        str, typer.Option(metavar="NAME", help="Such as registry.example/vision.")
-    ] = "edgevision",
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What the names of the images below the module's begin with; default edgevision, "
+            "in the registry of the module's image.",
+        ),
+    ] = "",
     module: Annotated[Path, typer.Option(help="Folder of the module.")] = Path(),
     file: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -370,7 +375,7 @@ def build(
 
     edgevision build --platform orin-r36 --dry-run
 
-    edgevision build --platform orin-r36 --repository registry.example/vision --push
+    edgevision build --platform orin-r36 --push
 
     edgevision build wheel --platform x86_64-dgpu --sm 8.9
     """

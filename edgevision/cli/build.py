@@ -34,7 +34,7 @@ class BuildRequest:
     what: str = "module"
     platform: str = ""
     release: str | None = None
-    repository: str = "edgevision"
+    repository: str = ""
     module: Path = field(default=Path())
     files: tuple[str, ...] = ()
     apt_url: str = ""
@@ -114,16 +114,20 @@ def _images(row: Platform, request: BuildRequest, output: Output, *, named: bool
     if named and layer not in row.layers:
         return 0
 
+    own_image, version = _module_image(row, request)
+
     def planned(files: Path | None) -> Plan:
         return make_plan(
             row,
             layer=layer,
             only=request.only,
-            repository=request.repository,
+            repository=request.repository or _repository(own_image),
             files=files,
             module=request.module,
             wheels=wheels,
             jobs=request.jobs,
+            module_image=own_image,
+            version=version,
         )
 
     plan = planned(None)
@@ -159,9 +163,42 @@ def _images(row: Platform, request: BuildRequest, output: Output, *, named: bool
             output.data({"layer": target.name, "image": target.image, "pushed": request.push})
         else:
             print(target.image)
-    after = "edgevision manifest" if request.push else "the same with --push"
+    after = f"edgevision manifest --platform {row.id}" if request.push else "the same with --push"
     output.notice(f"next: {after}")
     return 0
+
+
+def _module_image(row: Platform, request: BuildRequest) -> tuple[str, str]:
+    """Return the image that a manifest of the folder has, and its version; "" if it says none.
+
+    What is only shown, or below the module, may hold references to the environment.
+    """
+    from edgevision.deploy.manifest.module_folder import module_image
+
+    named = module_image(request.module, row)
+    if named is None:
+        return "", ""
+    image, version = named
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name in os.environ:
+            return os.environ[name]
+        if request.dry_run or request.show_plan or request.what != "module":
+            return found[0]
+        raise ConfigurationError(
+            f"the environment variable {name} is not set, and the module's image refers to it: "
+            f"{image}"
+        )
+
+    return re.sub(r"\$\{(\w+)\}", value, image), version
+
+
+def _repository(image: str) -> str:
+    """Return where the images below go: beside the module's own, for all modules there."""
+    host, slash, _ = image.partition("/")
+    known = slash and "$" not in host and ("." in host or ":" in host or host == "localhost")
+    return f"{host}/edgevision" if known else "edgevision"
 
 
 def _show(plan: Plan, commands: list[str], output: Output) -> None:

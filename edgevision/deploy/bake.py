@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from edgevision.deploy.plan import APT_URL, Plan, Target
 
 __all__ = ["bake_file", "build_commands", "write_bake_file"]
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 
 
 def bake_file(plan: Plan, *, push: bool = False, cache: str = "") -> dict[str, Any]:
@@ -27,9 +31,12 @@ def bake_file(plan: Plan, *, push: bool = False, cache: str = "") -> dict[str, A
             target.name: _target(plan, target, push=push, cache=cache) for target in plan.targets
         },
     }
-    if plan.needs_apt_url:
-        # The environment's value takes its place.
-        document = {"variable": {APT_URL: {"default": ""}}, **document}
+    variables = [APT_URL] if plan.needs_apt_url else []
+    for target in plan.targets:
+        variables += _VARIABLE.findall(target.image)
+    if variables:
+        # The environment's values take their place.
+        document = {"variable": {name: {"default": ""} for name in variables}, **document}
     return document
 
 
@@ -71,8 +78,10 @@ def _command(plan: Plan, target: Target, *, push: bool) -> str:
     for name, place in target.contexts.items():
         if not place.startswith("target:"):
             words += ["--build-context", f"{name}={place}"]
-    words += ["--tag", target.image, "--push" if push else "--load", str(target.context)]
-    return shlex.join(words)
+    # The shell puts variables into the image's name, where nothing else needs quotes.
+    image = f'"{target.image}"' if "$" in target.image else shlex.quote(target.image)
+    rest = shlex.join(["--push" if push else "--load", str(target.context)])
+    return f"{shlex.join(words)} --tag {image} {rest}"
 
 
 def write_bake_file(plan: Plan, path: Path, *, push: bool = False, cache: str = "") -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgevision.deploy.assets import docker_folder, module_dockerfile
@@ -113,6 +113,7 @@ def make_plan(
     module: Path | None = None,
     wheels: Path | None = None,
     jobs: int | None = None,
+    module_image: str = "",
     version: str = "",
 ) -> Plan:
     """Return the plan of a layer and of what is below it.
@@ -126,6 +127,7 @@ def make_plan(
         module: folder of the module; default the current one.
         wheels: folder that holds edgevision's wheel, for the module.
         jobs: compilations at a time; default one for each processor.
+        module_image: name and tag of the module's image; default ``repository/module``.
         version: the module's own version.
 
     Raises:
@@ -148,7 +150,8 @@ def make_plan(
         elif name == "opencv":
             targets += maker.opencv(jobs)
         else:
-            targets.append(maker.module(module or Path(), wheels or Path("dist"), version))
+            made = maker.module(module or Path(), wheels or Path("dist"), version)
+            targets.append(replace(made, image=module_image) if module_image else made)
     return Plan(platform, tuple(targets), downloads(platform, layers))
 
 

@@ -22,7 +22,7 @@ from edgevision.deploy.platforms import Platform
 from edgevision.errors import ConfigurationError
 from edgevision.suggestion import did_you_mean
 
-__all__ = ["ModuleFolder", "read_module_folder"]
+__all__ = ["ModuleFolder", "module_image", "read_module_folder"]
 
 _MODULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _IMAGE = re.compile(
@@ -61,26 +61,46 @@ class ModuleFolder:
         Raises:
             ConfigurationError: nobody says where it is, or its name is none.
         """
-        repository = self.settings.image or self.repository
-        if not repository:
-            raise ConfigurationError(
-                "the image has no name: set image.repository in module.json, or image in "
-                "deployment.yaml",
-                path="image",
-            )
-        if not _IMAGE.fullmatch(repository):
-            raise ConfigurationError(
-                f"{repository!r} is no name of an image; wanted REGISTRY/NAME in lower case, "
-                "without a tag",
-                path="image",
-            )
-        tag = self.settings.tag or f"{self.image_version}-{platform.tag}"
-        if not re.fullmatch(r"[\w][\w.-]{0,127}", tag):
-            raise ConfigurationError(
-                f"{tag!r} is no tag of an image: letters, digits, '.', '_' and '-', 128 at most",
-                path="tag",
-            )
-        return f"{repository}:{tag}"
+        return _image(self.settings, self.repository, self.image_version, platform)
+
+
+def module_image(path: Path, platform: Platform) -> tuple[str, str] | None:
+    """Return the image that a module's folder names, with its tag, and the module's version.
+
+    It is the one that a manifest has. References to the environment are left in it. None if the
+    folder says nothing about it.
+
+    Raises:
+        ConfigurationError: module.json or deployment.yaml has a mistake.
+    """
+    file = path / "deployment.yaml"
+    settings = load_settings(file)[0] if file.exists() else DeploymentSettings()
+    repository, version = _module_json(path / "module.json")
+    if not (settings.image or repository):
+        return None
+    return _image(settings, repository, version, platform), version
+
+
+def _image(settings: DeploymentSettings, repository: str, version: str, platform: Platform) -> str:
+    name = settings.image or repository
+    if not name:
+        raise ConfigurationError(
+            "the image has no name: set image.repository in module.json, or image in "
+            "deployment.yaml",
+            path="image",
+        )
+    if not _IMAGE.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is no name of an image; wanted REGISTRY/NAME in lower case, without a tag",
+            path="image",
+        )
+    tag = settings.tag or f"{version}-{platform.tag}"
+    if not re.fullmatch(r"[\w][\w.-]{0,127}", tag):
+        raise ConfigurationError(
+            f"{tag!r} is no tag of an image: letters, digits, '.', '_' and '-', 128 at most",
+            path="tag",
+        )
+    return f"{name}:{tag}"
 
 
 def read_module_folder(path: Path, name: str | None = None) -> ModuleFolder:

@@ -116,6 +116,46 @@ def test_the_dry_run_shows_commands_for_every_row(command: Command) -> None:
     assert "# needs JETSON_APT_URL" in told.out
 
 
+def test_the_module_is_built_under_the_name_that_its_manifest_has(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["new", "module", "people", "--text"]) == 0
+    for name in ("EDGE_AGENT_IMAGE", "EDGE_HUB_IMAGE"):
+        monkeypatch.setenv(name, "registry.example/iotedge:1.5")
+    for name in ("REGISTRY_USERNAME", "REGISTRY_PASSWORD"):
+        monkeypatch.setenv(name, "someone")
+    monkeypatch.setenv("CONTAINER_REGISTRY", "registry.example:5000")
+    capsys.readouterr()
+    assert run(["manifest", "people", "--platform", "orin-r36"]) == 0
+    agent = json.loads(capsys.readouterr().out)["modulesContent"]["$edgeAgent"]
+    image = agent["properties.desired"]["modules"]["people"]["settings"]["image"]
+    told = command("--platform", "orin-r36", "--module", "people", "--print")
+    targets = json.loads(told.out)["target"]
+    assert targets["module"]["tags"] == [image]
+    assert targets["module"]["args"]["MODULE_VERSION"] == "0.1.0"
+    assert targets["l4t"]["tags"][0].startswith("registry.example:5000/edgevision/l4t:")
+    told = command("opencv", "--platform", "orin-r36", "--module", "people", "--print")
+    assert json.loads(told.out)["target"]["opencv"]["tags"] == targets["opencv"]["tags"]
+    words = ("--platform", "orin-r36", "--module", "people", "--repository", "mine", "--print")
+    made = json.loads(command(*words).out)["target"]
+    assert made["module"]["tags"] == [image]
+    assert made["l4t"]["tags"][0].startswith("mine/l4t:")
+
+
+def test_a_registry_that_is_not_named(
+    command: Command, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["new", "module", "people", "--text"]) == 0
+    monkeypatch.delenv("CONTAINER_REGISTRY", raising=False)
+    told = command("--platform", "x86_64-dgpu", "--module", "people", "--dry-run", "--text")
+    assert ' --tag "${CONTAINER_REGISTRY}/people:0.1.0-x86_64-dgpu' in told.out
+    told = command("--platform", "x86_64-dgpu", "--module", "people", "--print")
+    assert json.loads(told.out)["variable"] == {"CONTAINER_REGISTRY": {"default": ""}}
+    told = command("--platform", "x86_64-dgpu", "--module", "people", "--text")
+    assert told.status == 2
+    assert "the environment variable CONTAINER_REGISTRY is not set" in told.err
+
+
 def test_the_dry_run_is_json_for_programs(command: Command) -> None:
     told = command("cuda", "--platform", "nano-r32.1", "--dry-run", "--json")
     entry = json.loads(told.out)
