@@ -126,7 +126,11 @@ def simulate(
         routes=dict(_pair(text, "--route", "NAME=ROUTE") for text in route or []),
         desired=_patch(desired or []),
     )
-    return Simulation(plan, Output(as_json, quiet)).run()
+    output = Output(as_json, quiet)
+    code = Simulation(plan, output).run()
+    if code == 0 and Path("module.json").is_file():
+        output.notice("next: edgevision build --platform NAME; edgevision build --list names them")
+    return code
 
 
 @application.command("simulated", hidden=True)

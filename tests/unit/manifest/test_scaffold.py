@@ -28,7 +28,7 @@ def test_the_repositorys_module_is_such_a_folder() -> None:
 
 
 def test_three_commands_from_nothing_to_messages(tmp_path: Path) -> None:
-    def command(*words: str, folder: Path) -> str:
+    def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*EDGEVISION, *words],
             cwd=folder,
@@ -40,14 +40,15 @@ def test_three_commands_from_nothing_to_messages(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done
 
     command("new", "module", "people", folder=tmp_path)
-    out = command("simulate", "--duration-s", "12", "--json", folder=tmp_path / "people")
-    lines = [json.loads(line) for line in out.splitlines()]
+    done = command("simulate", "--duration-s", "12", "--json", folder=tmp_path / "people")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
     messages = [line for line in lines if line["type"] == "message"]
     assert messages
     assert {message["output"] for message in messages} >= {"results"}
+    assert "next: edgevision build" in done.stderr
 
 
 def test_its_own_tests_pass(tmp_path: Path) -> None:
