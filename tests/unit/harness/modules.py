@@ -74,8 +74,8 @@ async def _module(folder: Path, text: str, live: bool, **options: Any) -> AsyncI
     try:
         bed = Bed(hub, runner, folder)
         await bed.until(lambda: "cameras" in bed.reported, "the first report")
-        states = [c.state for c in runner.cameras.values()]
-        await bed.until(lambda: not live or all(s.name == "live" for s in states), "frames")
+        cameras = runner.cameras.values() if live else ()
+        await bed.until(lambda: all(c.ledger.snapshot().processed for c in cameras), "frames")
         yield bed
     finally:
         await runner.stop()
@@ -90,7 +90,10 @@ def play(
     live: bool = True,
     **options: Any,
 ) -> None:
-    """Run ``scenario`` with a module of the pipeline ``text``; all its cameras are ``live``."""
+    """Run ``scenario`` with a module of the pipeline ``text``.
+
+    If it is ``live``, each of its cameras has had a frame go through its stages by then.
+    """
 
     async def run() -> None:
         async with _module(folder, text, live, **options) as bed:
